@@ -1,0 +1,94 @@
+"""What a job is: one photo and the options that decide its result."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+
+from .errors import OptionError
+
+STAGES = (
+    "s01_photo", "s02_person", "s03_body", "s04_coarse", "s05_parts", "s06_depth",
+    "s07_points", "s08_face", "s09_surface", "s10_texture", "s11_rig",
+)
+
+STAGE_LABELS = {
+    "s01_photo": "Reading the photo", "s02_person": "Finding the person", "s03_body": "Fitting the body",
+    "s04_coarse": "Coarse shape", "s05_parts": "Detail of the parts", "s06_depth": "Fine depth",
+    "s07_points": "Points", "s08_face": "Face", "s09_surface": "Surface", "s10_texture": "Texture",
+    "s11_rig": "Rig", "output": "Writing files", "load": "Loading models",
+}
+"""Plain names for people."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Sizes that go together. The code is the same for all presets."""
+
+    name: str
+    canvas: int         # side of the square crop, pixels; the papers' setting is 2048 (2K2K §4)
+    poisson_depth: int  # octree depth of screened Poisson
+    faces: int          # triangle budget after decimation
+    atlas: int          # side of the albedo atlas, texels
+
+
+PRESETS = {
+    "draft": Preset("draft", 512, 8, 20_000, 1024),
+    "standard": Preset("standard", 1024, 9, 60_000, 2048),
+    "high": Preset("high", 2048, 10, 150_000, 4096),
+}
+
+SURFACES = ("depth", "pifuhd", "neural-code")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """Everything a person can choose. Serialised in report.json, so that a job can be repeated."""
+
+    preset: str = "standard"          # a key of PRESETS
+    device: str = "auto"              # one of DEVICES
+    surface: str = "depth"            # one of SURFACES
+    stitch: bool = False              # True: direct stitch of the two height fields instead of screened Poisson
+    body: str | None = None           # path of the person's own SMPL .npz/.pkl; None = the body that ships
+    face: bool = True                 # face refinement, where its network is there
+    height_m: float | None = None     # metres; None = estimated by the body fit and said to be a guess
+    seed: int = 0
+    person: int | None = None         # which of the people found (0 = largest); None = largest
+    person_at: tuple[float, float] | None = None   # or: the person at this photo pixel (x, y)
+    mask: str | None = None           # path of a person's own mask image (photo size), instead of ours
+
+    def checked(self) -> "JobOptions":
+        """Self, or OptionError with a remedy."""
+        def choose(name: str, value: str, allowed) -> None:
+            if value not in allowed:
+                raise OptionError(f"option.{name}", f"There is no {name} called '{value}'.",
+                                  f"Choose one of: {', '.join(allowed)}.")
+
+        choose("preset", self.preset, PRESETS)
+        choose("device", self.device, DEVICES)
+        choose("surface", self.surface, SURFACES)
+        if self.height_m is not None and not 0.4 <= self.height_m <= 2.8:
+            raise OptionError("option.height", f"A height of {self.height_m:g} m is not that of a person.",
+                              "Give the height in metres, between 0.4 and 2.8.")
+        if self.person is not None and self.person < 0:
+            raise OptionError("option.person", "The number of the person must be 0 or more.",
+                              "0 is the largest person found, 1 the next, and so on.")
+        return self
+
+    @property
+    def sizes(self) -> Preset:
+        return PRESETS[self.preset]
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: dict) -> "JobOptions":
+        """Unknown keys are an error: a newer Blender side must not be half-understood."""
+        known = {f.name for f in fields(JobOptions)}
+        unknown = sorted(set(data) - known)
+        if unknown:
+            raise OptionError("option.unknown", f"This engine does not know the option(s) {', '.join(unknown)}.",
+                              "Update the engine (Set Up Engine) so that it matches the extension.")
+        at = data.get("person_at")
+        return replace(JobOptions(**data), person_at=tuple(at) if at is not None else None).checked()

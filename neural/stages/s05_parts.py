@@ -1,0 +1,24 @@
+"""s05: full-resolution front and back normals (2K2K §4.1, Eq. 4-5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..context import Context
+from .s02_person import Person
+from .s03_body import Body
+from .s04_coarse import Coarse
+
+NAME = "s05_parts"
+
+
+@dataclass(frozen=True)
+class Normals:
+    """(S, S, 3) float32 unit outward normals, camera frame; 0 outside the mask. Front has z < 0, back z > 0."""
+
+    front: np.ndarray
+    back: np.ndarray
+    method: str = "body-prior"
+    weights: tuple[str, ...] = ()
