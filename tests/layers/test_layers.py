@@ -1,0 +1,105 @@
+"""Who may import whom (design §2). Read from the source text, so that no environment can hide a breach."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BPY = {"bpy", "mathutils", "bl_ui", "bpy_extras", "gpu", "blf", "bmesh", "addon_utils"}
+HEAVY = {"torch", "cv2", "scipy", "trimesh", "PIL", "pymeshlab", "xatlas", "ai_edge_litert", "skimage", "safetensors"}
+BLENDER_SIDE = ("addon", "ops", "panels")
+ENGINE_SIDE = ("neural", "train", "evaluate", "benchmarks")
+
+
+def python_files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imports(file: Path) -> set[str]:
+    """Dotted names that a file imports, relative ones made absolute from the project's root; functions included."""
+    found = set()
+    package = file.relative_to(ROOT).with_suffix("").parts
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join((*package[:-node.level], node.module or "")).strip(".") if node.level else node.module
+            found |= {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == p or name.startswith(p + ".") for p in packages)
+
+
+def breaches(files: list[Path], forbidden) -> list[str]:
+    return [f"{f.relative_to(ROOT)}: {name}" for f in files for name in sorted(imports(f)) if forbidden(name)]
+
+
+def test_there_is_something_to_check():
+    assert python_files("neural/stages") and python_files("addon") and python_files("ops") and python_files("panels")
+
+
+@pytest.mark.parametrize("folder", ENGINE_SIDE)
+def test_engine_never_imports_blender(folder):
+    assert not breaches(python_files(folder), lambda n: n.split(".")[0] in BPY or within(n, *BLENDER_SIDE))
+
+
+@pytest.mark.parametrize("folder", BLENDER_SIDE)
+def test_blender_side_never_imports_the_engine(folder):
+    def forbidden(name):
+        return (name.split(".")[0] in HEAVY or within(name, "train", "evaluate", "benchmarks")
+                or (within(name, "neural") and not within(name, "neural.contract")))
+    assert not breaches(python_files(folder), forbidden)
+
+
+def test_contract_is_stdlib_and_numpy():
+    allowed = set(sys.stdlib_module_names) | {"numpy", "__future__"}
+    assert not breaches(python_files("neural/contract"),
+                        lambda n: n.split(".")[0] not in allowed and not within(n, "neural.contract"))
+
+
+@pytest.mark.parametrize("folder", ["neural/nets", "neural/geometry", "neural/body"])
+def test_lower_layers_know_no_stages(folder):
+    assert not breaches(python_files(folder),
+                        lambda n: within(n, "neural.stages", "neural.pipeline", "neural.worker", "neural.output"))
+
+
+def test_nothing_imports_training():
+    assert not breaches(python_files("neural"), lambda n: within(n, "train", "evaluate", "benchmarks"))
+
+
+def test_blender_side_is_layered():
+    assert not breaches(python_files("addon"), lambda n: within(n, "ops", "panels"))
+    assert not breaches(python_files("ops"), lambda n: within(n, "panels"))
+
+
+def test_bpy_data_has_one_writer():
+    """Only addon/ may touch bpy.data; operators and panels go through it."""
+    writers = [str(f.relative_to(ROOT)) for folder in ("ops", "panels") for f in python_files(folder)
+               if "bpy.data." in f.read_text("utf-8")]
+    assert not writers
+
+
+def test_contract_and_worker_run_without_blender():
+    """The engine's modules import with bpy blocked."""
+    code = ("import sys; sys.modules['bpy'] = None; sys.modules['mathutils'] = None\n"
+            "import neural.pipeline, neural.worker, neural.output")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_file_is_too_long():
+    sizes = {f: len(f.read_text("utf-8").splitlines())
+             for folder in (*ENGINE_SIDE, *BLENDER_SIDE, "tests") for f in python_files(folder)}
+    assert not {str(f.relative_to(ROOT)): n for f, n in sizes.items() if n > 400}
+    assert sorted(sizes.values())[len(sizes) // 2] <= 150
+
+
+def test_no_pickle_outside_the_allow_listed_reader():
+    readers = {str(f.relative_to(ROOT)) for folder in (*ENGINE_SIDE, *BLENDER_SIDE) for f in python_files(folder)
+               if any(within(n, "pickle", "dill", "joblib", "cloudpickle") for n in imports(f))}
+    assert readers <= {"neural/body/unpickle.py"}, readers
