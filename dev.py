@@ -111,7 +111,7 @@ def _pytest(python: Path, lane: str, folders: list[str], expression: str | None,
     out.mkdir(parents=True, exist_ok=True)
     xml = out / f"{lane}.xml"
     xml.unlink(missing_ok=True)
-    arguments = ["-m", "pytest", "-c", str(ROOT / "tests/pytest.ini"), "--rootdir", str(ROOT / "tests"), "-q",
+    arguments = ["-m", "pytest", "-c", str(ROOT / "tests/pytest.ini"), "--rootdir", str(ROOT), "-q",
                  "-p", "no:cacheprovider", f"--junitxml={xml}", *folders, *(["-k", expression] if expression else []), *rest]
     threads = {k: os.environ.get(k, "1") for k in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     status = call(python, *arguments, LIKENESS_ENGINE_PYTHON=str(engine.python_of(ROOT / ".venv/engine")),

@@ -12,6 +12,7 @@ import json
 import os
 import types
 import typing
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ class StageCache:
                 result = decode(kind, data["result"], stored), data["warnings"]
             os.utime(file)
             return result
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             return None
 
     def save(self, key: str, result, warnings: list[dict]) -> None:
