@@ -1,0 +1,48 @@
+"""Finding the people of a file again: their collections, armatures and reports. Reads bpy.data only."""
+
+from __future__ import annotations
+
+import json
+
+import bpy
+
+TAG = "likeness"
+"""Custom property of a person's collection and armature: the job's report as JSON text."""
+
+
+def collection_of(obj: bpy.types.Object | None) -> bpy.types.Collection | None:
+    """The person's collection an object belongs to."""
+    if obj is None:
+        return None
+    return next((c for c in obj.users_collection if TAG in c), None)
+
+
+def armature_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The rig of the person an object belongs to (itself, its parent, or in its collection)."""
+    while obj is not None:
+        if obj.type == "ARMATURE" and TAG in obj:
+            return obj
+        if obj.parent is None:
+            break
+        obj = obj.parent
+    found = collection_of(obj)
+    return next((o for o in found.objects if o.type == "ARMATURE" and TAG in o), None) if found else None
+
+
+def mesh_of(armature: bpy.types.Object) -> bpy.types.Object | None:
+    """The visible mesh of a rig."""
+    return next((o for o in armature.children if o.type == "MESH" and not o.hide_render), None)
+
+
+def report_of(armature: bpy.types.Object) -> dict:
+    """The job's report; {} when the property was broken by hand."""
+    try:
+        data = json.loads(armature.get(TAG, "{}"))
+    except (TypeError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def people(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """All rigs of this scene that Likeness made."""
+    return [o for o in scene.objects if o.type == "ARMATURE" and TAG in o]
