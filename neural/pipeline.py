@@ -31,7 +31,8 @@ class Pipeline:
 
     def run(self, photo: Path, out_dir: Path, options: JobOptions,
             progress: Callable[[str, float, float], None] = lambda *_: None,
-            cancelled: Callable[[], bool] = lambda: False, tile: int = 2048, cache: Path | None = None) -> dict:
+            cancelled: Callable[[], bool] = lambda: False, tile: int = 2048, cache: Path | None = None,
+            warnings: tuple[tuple[str, str], ...] = ()) -> dict:
         """Process one photo; the files go into out_dir (made if missing). Returns the report as a dict.
 
         Raises LikenessError; then out_dir holds nothing that looks finished (report.json comes last).
@@ -46,6 +47,8 @@ class Pipeline:
                               "Use the surface 'depth'.")
         began = time.perf_counter()
         report = Report(photo.name, options, self.device)
+        for code, message in warnings:               # what the worker had to do before this try
+            report.warn(code, message)
         job = _Job(options, self.device, report, progress, cancelled, tile, StageCache(cache) if cache else None)
         nets = self.models
 
