@@ -17,6 +17,9 @@ from .assets import Avatar, PoseLibrary
 
 _FINGERS = {"Thumb": "finger1", "Index": "finger2", "Middle": "finger3", "Ring": "finger4", "Pinky": "finger5"}
 
+_SHOULDER_DROP_DEG = 14.0
+"""How far a shoulder sinks between a horizontal and a hanging arm (the scapula's part of the movement); by eye."""
+
 _JOINT_BONE = {
     "pelvis": "Hips", "spine1": "Spine", "spine2": "Spine1", "spine3": "Spine2", "neck": "Neck", "head": "Head",
     "left_hip": "LeftUpLeg", "left_knee": "LeftLeg", "left_ankle": "LeftFoot", "left_foot": "LeftToeBase",
@@ -81,12 +84,21 @@ def avatar_rotations(avatar: Avatar, library: PoseLibrary, bone_map: dict, pose:
         found[a] = pose[bone] @ between(rest[child] - rest[a], library.rest[end] - library.rest[bone])
     for side, s in (("Left", "L"), ("Right", "R")):
         found[f"{side}Shoulder"] = pose[f"clavicle.{s}"] @ between(
-            rest[f"{side}Arm"] - rest[f"{side}Shoulder"], library.rest[f"upperarm01.{s}"] - library.rest[f"clavicle.{s}"])
+            rest[f"{side}Arm"] - rest[f"{side}Shoulder"],
+            library.rest[f"upperarm01.{s}"] - library.rest[f"clavicle.{s}"]
+        ) @ _drop(found[f"{side}Arm"] @ (rest[f"{side}ForeArm"] - rest[f"{side}Arm"]), pose["spine01"], side)
         found |= _hand(rest, library.rest, pose, side, s)
     out = np.empty((len(avatar.bones), 3, 3))
     for j, (bone, parent) in enumerate(zip(avatar.bones, avatar.parents)):
         out[j] = found.get(bone, out[parent] if parent >= 0 else np.eye(3))
     return out
+
+
+def _drop(arm: np.ndarray, chest: np.ndarray, side: str) -> np.ndarray:
+    """Lowers the shoulder (3, 3) as the arm hangs: skinning alone leaves the raised shoulder of the T-pose."""
+    angle = np.radians(_SHOULDER_DROP_DEG) * max(0.0, -float((chest.T @ _unit(arm))[2]))
+    c, s = np.cos(angle), np.sin(angle) * (1 if side == "Left" else -1)
+    return np.array([[c, 0, s], [0, 1.0, 0], [-s, 0, c]])
 
 
 def _hand(rest: dict, library: dict, pose: dict, side: str, s: str) -> dict[str, np.ndarray]:
