@@ -1,0 +1,102 @@
+"""Inflated pieces become front and back depth and normals on a canvas of any size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..contract.frames import Camera
+from .inflate import signed_distance, spread
+from .prior import Prior
+
+STEEPEST = 0.03  # smallest |n_z| kept: a normal exactly along the silhouette has no side
+
+
+@dataclass(frozen=True)
+class Composed:
+    """(S, S) maps. depth metres (NaN outside), normals unit camera frame (0 outside), owner: index into PIECES, -1."""
+
+    front: np.ndarray
+    back: np.ndarray
+    normal_front: np.ndarray
+    normal_back: np.ndarray
+    owner_front: np.ndarray
+    owner_back: np.ndarray
+    mask: np.ndarray
+
+
+def compose(prior: Prior, camera: Camera, matte: np.ndarray, inside: np.ndarray) -> Composed:
+    """Put all pieces together on the canvas of `camera` (S x S); matte (S, S) in [0, 1], inside (S, S) bool."""
+    size, scale = camera.width, camera.width / prior.camera.width
+    distance = np.where(inside, signed_distance(np.where(inside, matte, 0.0), inside), -1.0)
+    mask = distance > 0
+    near_to_edge = np.clip(distance / scale, 0.02, prior.cap).astype(np.float32)
+    front, back = np.full((size, size), np.inf, np.float32), np.full((size, size), -np.inf, np.float32)
+    normal_front, normal_back = np.zeros((size, size, 3), np.float32), np.zeros((size, size, 3), np.float32)
+    owner_front, owner_back = np.full((size, size), -1, np.int8), np.full((size, size), -1, np.int8)
+    for piece in prior.pieces:
+        box, fields = _enlarged(piece, scale, size)
+        ratio, middle, domain = fields
+        domain = (domain > 0.5) & mask[box]
+        half = np.sqrt(np.maximum(ratio * near_to_edge[box], 1e-8))
+        for depth, normal, owner, side in ((front, normal_front, owner_front, -1), (back, normal_back, owner_back, 1)):
+            z = middle + side * half
+            better = domain & (z < depth[box] if side < 0 else z > depth[box])
+            depth[box] = np.where(better, z, depth[box])
+            owner[box] = np.where(better, piece.index, owner[box])
+            slopes = _slopes(middle, ratio * near_to_edge[box], half, side)
+            n = normals_from_slopes(z, *slopes, camera, box, side)
+            normal[box] = np.where(better[..., None], n, normal[box])
+    found = np.isfinite(front) & np.isfinite(back) & mask
+    if not found.any():
+        nothing = np.full((size, size), np.nan, np.float32)
+        return Composed(nothing, nothing, normal_front, normal_back, owner_front, owner_back, found)
+    hole = mask & ~found                                     # slivers between pieces: the nearest pixel's values
+    if hole.any():
+        front, back, normal_front, normal_back, owner_front, owner_back = (
+            np.where(hole.reshape(hole.shape + (1,) * (a.ndim - 2)), spread(a, found), a)
+            for a in (front, back, normal_front, normal_back, owner_front, owner_back))
+    front, back = np.where(mask, front, np.nan), np.where(mask, np.maximum(back, front), np.nan)
+    for normal in (normal_front, normal_back):
+        normal[~mask] = 0
+    return Composed(front, back, normal_front, normal_back, owner_front, owner_back, mask)
+
+
+def _enlarged(piece, scale: float, size: int):
+    """The piece's box and fields on the large canvas (pixel centres mapped exactly)."""
+    rows, columns = piece.box
+    top, left = int(rows.start * scale), int(columns.start * scale)
+    bottom = min(size, int(np.ceil((rows.start + piece.half2.shape[0]) * scale)))
+    right = min(size, int(np.ceil((columns.start + piece.half2.shape[1]) * scale)))
+    to_small = np.array([[1 / scale, 0, (left + 0.5) / scale - 0.5 - columns.start],
+                         [0, 1 / scale, (top + 0.5) / scale - 0.5 - rows.start]])
+    fields = [cv2.warpAffine(a, to_small, (right - left, bottom - top), flags=how | cv2.WARP_INVERSE_MAP,
+                             borderMode=cv2.BORDER_REPLICATE)
+              for a, how in ((piece.half2, cv2.INTER_CUBIC), (piece.middle, cv2.INTER_CUBIC), (piece.domain, cv2.INTER_LINEAR))]
+    return (slice(top, bottom), slice(left, right)), fields
+
+
+def _slopes(middle, half2, half, side):
+    """dz/du, dz/dv (metres per pixel) of middle + side * sqrt(half2)."""
+    out = []
+    for axis in (1, 0):
+        if middle.shape[axis] < 2:
+            out.append(np.zeros_like(middle))
+            continue
+        out.append(np.gradient(middle, axis=axis) + side * np.gradient(half2, axis=axis) / (2 * half))
+    return out
+
+
+def normals_from_slopes(z: np.ndarray, du: np.ndarray, dv: np.ndarray, camera: Camera, box, side: int) -> np.ndarray:
+    """Unit outward normals (h, w, 3) of the surface z(u, v) seen by `camera`; side -1 = front (n_z < 0), 1 = back."""
+    rows = np.arange(*box[0].indices(camera.height), dtype=np.float32) + 0.5
+    columns = np.arange(*box[1].indices(camera.width), dtype=np.float32) + 0.5
+    x, y = ((columns - camera.cx) / camera.fx)[None, :], ((rows - camera.cy) / camera.fy)[:, None]
+    # cross product of the two tangents of the point ray(u, v) * z(u, v), divided by z / (fx fy)
+    n = np.stack([-du * camera.fx, -dv * camera.fy, z + x * du * camera.fx + y * dv * camera.fy], -1)
+    n *= np.float32(side)
+    n /= np.maximum(np.linalg.norm(n, axis=-1, keepdims=True), 1e-9)
+    n[..., 2] = side * np.maximum(side * n[..., 2], STEEPEST)
+    return (n / np.linalg.norm(n, axis=-1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,36 @@
+"""Decimation to a triangle budget that keeps a closed manifold closed and manifold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .repair import closed_manifold
+from .topology import has_manifold_vertices, is_watertight
+
+AGGRESSION = (7.0, 5.0, 3.0)  # fast-simplification's default first; gentler ways keep the topology more often
+
+
+def decimate(vertices: np.ndarray, faces: np.ndarray, budget: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    """At most about `budget` faces (quadric edge collapse). Returns vertices float64, faces int32, closed and manifold?
+
+    A mesh already within the budget comes back as it is.
+    """
+    if len(faces) <= budget:
+        return np.asarray(vertices, np.float64), np.asarray(faces, np.int32), _good(faces)
+    import fast_simplification
+    last = None
+    for aggression in AGGRESSION:
+        v, f = fast_simplification.simplify(np.asarray(vertices, np.float32), np.asarray(faces, np.int32),
+                                            target_count=budget, agg=aggression)
+        v, f = np.asarray(v, np.float64), np.asarray(f, np.int64)
+        if _good(f):
+            return v, f.astype(np.int32), True
+        v, f, good = closed_manifold(v, f)
+        last = (v, f, good)
+        if good:
+            return last
+    return last
+
+
+def _good(faces: np.ndarray) -> bool:
+    return is_watertight(faces) and has_manifold_vertices(faces)

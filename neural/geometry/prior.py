@@ -1,0 +1,168 @@
+"""The body prior: every piece of the fitted body, inflated to the mask on its own, then put together again.
+
+No network. The pieces of `layers` get the part of the mask that is nearest to them; the squared half thickness of each
+is solved for (`inflate`) with the body's own relief inside and 0 at the silhouette; the middle surface is the body's,
+carried outwards. The nearest front and the farthest back of all pieces are the two depth maps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from ..contract.frames import Camera
+from ..contract.joints import JOINT
+from .inflate import STEPS, blurred, boundary_weights, laplacian_of, shifted, signed_distance, solve, spread
+from .layers import PIECES, Layer, body_layers, linked
+
+HANDS = tuple(JOINT[n] + 1 for n in ("left_hand", "right_hand", "left_wrist", "right_wrist"))
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """No paper: chosen by looking at figures from all sides. Lengths in body heights unless said."""
+
+    canvas: int = 512              # largest side of the working canvas, pixels
+    reach: float = 3.0             # a piece may take mask up to this times as far as the nearest piece
+    groove: tuple[float, float] = (0.008, 0.024)  # gaps in the mask narrower / wider: pieces end round / run together
+    relief: float = 0.0022         # blur of the body's relief: hides its triangles
+    hold: float = 0.16             # length over which thickness is held at the body's own
+    hand_half: float = 0.0095      # half thickness at which hands are limited (1.6 cm)
+    rounds: tuple[float, float] = (-3.6, -0.7)     # laplacian of s outside the body, limits (-2 = round limb)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One inflated piece on the working canvas: bounding box `box` (rows, columns), fields inside it.
+
+    half2   (h, w) squared half thickness, m^2, divided by the capped distance to the silhouette (see `Prior.cap`).
+    middle  (h, w) z of the middle surface, metres.        domain  (h, w) float32, 1 inside, for resampling.
+    """
+
+    index: int
+    box: tuple[slice, slice]
+    half2: np.ndarray
+    middle: np.ndarray
+    domain: np.ndarray
+
+
+@dataclass(frozen=True)
+class Prior:
+    """All pieces. camera: that of the working canvas. cap: pixels of it. trust (M, M): 1 on the body, less away."""
+
+    camera: Camera
+    pieces: tuple[Piece, ...]
+    cap: float
+    trust: np.ndarray
+    layers: tuple[Layer | None, ...] = field(repr=False)
+
+
+def build(person, body, config: PriorConfig = PriorConfig(), device: str = "cpu") -> Prior:
+    """Inflate the fitted body to the person's mask.
+
+    person  stages.s02_person.Person (camera, mask, inside), body  stages.s03_body.Body.
+    """
+    side = min(config.canvas, person.camera.width // 2)
+    camera = person.camera.resized(side, side)
+    matte = cv2.resize(person.mask, (side, side), interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(person.inside.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.5
+    matte = np.where(inside, matte, 0.0)
+    distance = np.where(inside, signed_distance(matte, inside), -1.0)
+    mask = distance > 0
+    layers = body_layers(body, camera, device)
+    height = max(body.height_m, 0.3)
+    far = np.full(mask.shape, 1e6)
+    away = np.stack([distance_transform_edt(~layer.hit) if layer is not None and (layer.hit & mask).any() else far
+                     for layer in layers])
+    nearest, owner = away.min(0), away.argmin(0)
+    to_zero = boundary_weights(distance, inside)
+    metre = float(np.median(body.vertices[:, 2])) / camera.fx              # metres per working pixel
+    pieces = []
+    for k, layer in enumerate(layers):
+        if layer is None:
+            continue
+        domain = mask & (away[k] <= config.reach * nearest + 1.0)
+        if domain.sum() < 12:
+            continue
+        pieces.append(_inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, height, config))
+    trust = np.where(mask, np.exp(-(nearest * metre / (0.03 * height)) ** 2), 0.0).astype(np.float32)
+    return Prior(camera, tuple(pieces), CAP, trust, tuple(layers))
+
+
+CAP = 6.0  # working pixels within which s is taken as proportional to the distance from the silhouette
+
+
+def _inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, height, config) -> Piece:
+    rows, columns = np.nonzero(domain)
+    box = (slice(max(rows.min() - 3, 0), rows.max() + 4), slice(max(columns.min() - 3, 0), columns.max() + 4))
+    domain, mask, distance = domain[box], mask[box], distance[box]
+    hit = layer.hit[box]
+    on = hit & domain
+    half = np.where(hit, (layer.back[box] - layer.front[box]) / 2, 0.0).astype(np.float64)
+    centre = np.where(hit, (layer.back[box] + layer.front[box]) / 2, 0.0).astype(np.float64)
+    part = layer.part[box]
+
+    bend = _bend(half ** 2, hit, part, metre, height, config)
+    pull = np.zeros(domain.shape)
+    near_cut = _near(layer.cut[box], 2.5)
+    by_cut = _near(layer.cut[box], 0.10 * height / metre)
+    low, high = config.groove
+    kin = np.array([linked(k, j) for j in range(len(PIECES))])[owner[box]]
+    free = np.clip((nearest[box] * metre / height - low) / (high - low), 0, 1)
+    for i, step in enumerate(STEPS):
+        pull += to_zero[i][box]
+        other_mask, other_domain = shifted(mask, step, False), shifted(domain, step, True)
+        seam = domain & other_mask & ~other_domain
+        ends = 1.0 - shifted(free, step, 0.0)
+        ends = np.where(near_cut | (by_cut & shifted(kin, step, False)), 0.0, ends)
+        pull += np.where(seam, 2.0 * ends, 0.0)
+    hands = np.isin(part, HANDS)
+    hold = np.where(on & ~hands, (metre / (config.hold * height)) ** 2, 1e-7)
+    half2 = solve(domain, bend, pull, hold, np.where(on, half ** 2, 0.0))
+    floor = (0.4 * np.minimum(np.maximum(distance, 0.3) * metre, 0.008 * height)) ** 2
+    half2 = np.maximum(half2, np.where(domain, np.minimum(floor, floor * 0 + (0.006 * height) ** 2), 0.0))
+    half2 = _thin_hands(half2, spread(hands, hit) & domain, config.hand_half * height)
+
+    if on.any():
+        keep = on
+    else:                                                  # the piece lies beside its mask: carry the nearest depth over
+        keep, centre = domain, spread(centre, hit)
+    middle = solve(domain, np.zeros(domain.shape), np.zeros(domain.shape),
+                   np.where(keep, np.where(hands, 0.05, 2.0), 0.0), np.where(keep, centre, 0.0))
+    ratio = half2 / np.clip(distance, 0.25, CAP)
+    seam_zero = mask & ~domain
+    ratio = np.where(seam_zero, 0.0, spread(ratio, domain | seam_zero))
+    ratio = np.where(near_cut & ~domain, spread(half2 / np.clip(distance, 0.25, CAP), domain), ratio)
+    return Piece(k, box, ratio.astype(np.float32), spread(middle, domain).astype(np.float32),
+                 domain.astype(np.float32))
+
+
+def _bend(half2, hit, part, metre, height, config) -> np.ndarray:
+    """Target laplacian of s: the body's own where it is well defined, its blurred and limited continuation elsewhere."""
+    unit = metre ** 2
+    sigma = max(config.relief * height / metre, 0.7)
+    raw, full = laplacian_of(half2, hit)
+    full &= distance_transform_edt(hit) > 2.0
+    body = blurred(raw, full, sigma)
+    wide = max(0.02 * height / metre, 3.0)
+    calm = np.clip(blurred(raw, full, wide), config.rounds[0] * unit, config.rounds[1] * unit)
+    calm = np.where(full.any(), spread(calm, blurred(full, np.ones_like(full), wide) > 0.02), -2.0 * unit)
+    out = np.where(full, body, calm)
+    return np.where(np.isin(part, HANDS), -2.0 * unit, out)
+
+
+def _thin_hands(half2, hands, limit) -> np.ndarray:
+    """A palm is flat: half thickness bent over to `limit` on hands; fingers stay round."""
+    share = cv2.GaussianBlur(hands.astype(np.float32), (0, 0), 2.0)
+    half = np.sqrt(np.maximum(half2, 0.0))
+    thin = limit * np.tanh(half / limit)
+    return (half + share * (thin - half)) ** 2
+
+
+def _near(region: np.ndarray, pixels: float) -> np.ndarray:
+    if not region.any():
+        return np.zeros(region.shape, bool)
+    return distance_transform_edt(~region) <= pixels
