@@ -6,7 +6,7 @@ import time
 import typing
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterable
 
 import torch
 
@@ -47,14 +47,16 @@ class Pipeline:
                               "Use the surface 'depth'.")
         began = time.perf_counter()
         report = Report(photo.name, options, self.device)
+        for warning in warnings:
+            report.warn(*warning)
         for code, message in warnings:               # what the worker had to do before this try
             report.warn(code, message)
         job = _Job(options, self.device, report, progress, cancelled, tile, StageCache(cache) if cache else None)
         nets = self.models
 
         photo_in = job.stage(s01_photo, s01_photo.read_photo, photo, source=photo)
-        person = job.stage(s02_person, s02_person.find_person, photo_in, nets)
-        body = job.stage(s03_body, s03_body.fit_person, person, nets)
+        person = job.stage(s02_person, s02_person.find_person, photo_in, nets.landmarks)
+        body = job.stage(s03_body, s03_body.fit_body, person, nets.body(options.body))
         coarse = job.stage(s04_coarse, s04_coarse.coarse_maps, person, body, nets)
         normals = job.stage(s05_parts, s05_parts.part_normals, person, body, coarse, nets)
         depths = job.stage(s06_depth, s06_depth.fine_depth, person, body, coarse, normals, nets)
