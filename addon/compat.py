@@ -18,6 +18,8 @@ def new_action(name: str, slot_name: str) -> bpy.types.Action:
     if has_slots():
         action.slots.new(id_type="OBJECT", name=slot_name)
         action.layers.new("Layer").strips.new(type="KEYFRAME")
+    else:
+        action.id_root = "OBJECT"   # else an Action that is not assigned is of no kind, and exporters skip it
     return action
 
 

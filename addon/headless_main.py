@@ -1,0 +1,59 @@
+"""`python addon/headless_main.py PHOTO... --out DIR --python ENGINE_PYTHON [options]`, in an environment that has bpy.
+
+What `dev.py run` calls. The repository is loaded as the package `likeness`, so that relative imports work as they do
+inside Blender. Exit status: 0 all good, 2 wrong usage, 3 some photo failed, 130 cancelled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def load_package(name: str = "likeness"):
+    """The repository's root as a package of this name, whatever its folder is called."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def main(argv: list[str]) -> int:
+    load_package()
+    cli = importlib.import_module("likeness.addon.cli")
+    headless = importlib.import_module("likeness.addon.headless")
+    option_error = importlib.import_module("likeness.neural.contract.errors").OptionError
+
+    parser = argparse.ArgumentParser(prog="dev.py run")
+    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--python", required=True, type=Path, help="the engine's interpreter")
+    parser.add_argument("--cache", type=Path, help="folder that keeps stage results between runs")
+    parser.add_argument("--log", type=Path, help="file for what the engine writes to stderr")
+    cli.add_job_options(parser)
+    try:
+        args = parser.parse_args(argv)
+        options = cli.job_options(args)
+    except SystemExit as exc:
+        return int(exc.code or 0)
+    except option_error as exc:
+        headless.print_line(f"{exc.message} {exc.remedy}")
+        return headless.EXIT_USAGE
+    with cli.interruptible() as asked:
+        answers = headless.process([p.absolute() for p in args.photos], args.out.absolute(), options,
+                                   args.python.absolute(), headless.print_line, lambda: asked[0], args.cache, args.log)
+    return headless.exit_status(answers)
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)   # bpy's own exit can hang when something is still registered

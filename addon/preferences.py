@@ -1,0 +1,66 @@
+"""Preferences: where the engine is, what it may use."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import bpy
+from bpy.props import EnumProperty, IntProperty, StringProperty
+
+from . import engine
+from .properties import DEVICE_ITEMS
+
+PACKAGE = __package__.rpartition(".")[0]
+"""The extension's package (bl_ext.<repository>.likeness): the key of its preferences."""
+
+
+class LIKENESS_AP_preferences(bpy.types.AddonPreferences):
+    bl_idname = PACKAGE
+
+    engine_folder: StringProperty(
+        name="Engine Folder", subtype="DIR_PATH", default="",
+        description="Where Set Up Engine puts the engine's environment (about 3 GB); empty: your user folder")
+    engine_python: StringProperty(
+        name="Existing Python", subtype="FILE_PATH", default="",
+        description="Use this Python (or environment folder) as the engine instead; it must hold the engine's libraries")
+    device: EnumProperty(name="Device", description="What computes, unless an import says otherwise", items=DEVICE_ITEMS,
+                         default="auto")
+    idle_s: IntProperty(name="Free Memory After", description="Seconds without a job after which the models leave memory",
+                        default=300, min=5, soft_max=3600, subtype="TIME_ABSOLUTE")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        python = interpreter()
+        row = layout.row()
+        if python is None:
+            row.label(text="The engine is not set up", icon="ERROR")
+            row.operator("likeness.setup_engine", icon="IMPORT")
+        else:
+            row.label(text=f"Engine: {python}", icon="CHECKMARK")
+        layout.prop(self, "engine_folder", placeholder=str(engine.environment_folder()))
+        layout.prop(self, "engine_python")
+        layout.prop(self, "device")
+        layout.prop(self, "idle_s")
+
+
+def get() -> "LIKENESS_AP_preferences | SimpleNamespace":
+    """The preferences; their defaults where the code runs without being an enabled extension."""
+    addon = bpy.context.preferences.addons.get(PACKAGE)
+    if addon is not None and addon.preferences is not None:
+        return addon.preferences
+    return SimpleNamespace(engine_folder="", engine_python="", device="auto", idle_s=300)
+
+
+def interpreter():
+    """Path of the engine's Python, or None."""
+    prefs = get()
+    return engine.interpreter(prefs.engine_python, prefs.engine_folder)
+
+
+def register() -> None:
+    bpy.utils.register_class(LIKENESS_AP_preferences)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_class(LIKENESS_AP_preferences)
