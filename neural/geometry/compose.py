@@ -9,7 +9,7 @@ import numpy as np
 
 from ..contract.frames import Camera
 from .inflate import signed_distance, spread
-from .prior import Prior
+from .prior import Prior, capped
 
 STEEPEST = 0.03  # smallest |n_z| kept: a normal exactly along the silhouette has no side
 
@@ -32,7 +32,7 @@ def compose(prior: Prior, camera: Camera, matte: np.ndarray, inside: np.ndarray)
     size, scale = camera.width, camera.width / prior.camera.width
     distance = np.where(inside, signed_distance(np.where(inside, matte, 0.0), inside), -1.0)
     mask = distance > 0
-    near_to_edge = np.clip(distance / scale, 0.02, prior.cap).astype(np.float32)
+    near_to_edge = capped(distance / scale, prior.cap).astype(np.float32)
     front, back = np.full((size, size), np.inf, np.float32), np.full((size, size), -np.inf, np.float32)
     normal_front, normal_back = np.zeros((size, size, 3), np.float32), np.zeros((size, size, 3), np.float32)
     owner_front, owner_back = np.full((size, size), -1, np.int8), np.full((size, size), -1, np.int8)

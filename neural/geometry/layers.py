@@ -36,6 +36,8 @@ LINKS = (("torso", "head"), ("torso", "left_arm"), ("torso", "right_arm"), ("lef
 
 OVERLAP = 0.045  # width of the shared strip beyond the cut, in body heights (8 cm at 1.75 m: about a thigh's radius)
 
+FACING = 0.75   # |n_z| of a cap from which it counts as facing the camera
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -117,7 +119,8 @@ def _draw(name, body, faces, normals, pixels, camera, device) -> Layer | None:
     if not near.hit.any():
         return None
     far = rasterize(vertices, closed, camera, farthest=True, device=device)
-    cut = (near.face >= len(faces)) | (far.face >= len(faces))
+    cut = (_edge_on(near, vertices, closed) & (near.face >= len(faces))) | (
+        _edge_on(far, vertices, closed) & (far.face >= len(faces)))
     part = np.zeros(near.face.shape, np.uint8)
     sides = []
     for side in (near, far):
@@ -127,6 +130,14 @@ def _draw(name, body, faces, normals, pixels, camera, device) -> Layer | None:
     known = near.hit & (first < len(body.part))
     part[known] = body.part[first[known]] + 1
     return Layer(name, near.depth, far.depth, *sides, part, cut)
+
+
+def _edge_on(fragments, vertices, faces) -> np.ndarray:
+    """(H, W) bool: the triangle there is seen at a grazing angle. A cap that faces the camera is a fair surface."""
+    v = vertices[faces]
+    n = np.cross(v[:, 1] - v[:, 0], v[:, 2] - v[:, 0])
+    grazing = np.abs(n[:, 2]) < FACING * np.linalg.norm(n, axis=1)
+    return grazing[np.maximum(fragments.face, 0)] & fragments.hit
 
 
 def _caps(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -31,6 +31,7 @@ class PriorConfig:
     relief: float = 0.0022         # blur of the body's relief: hides its triangles
     hold: float = 0.16             # length over which thickness is held at the body's own
     hand_half: float = 0.0095      # half thickness at which hands are limited (1.6 cm)
+    dive: float = 0.028            # length over which a piece sinks below its neighbour at its cut
     rounds: tuple[float, float] = (-3.6, -0.7)     # laplacian of s outside the body, limits (-2 = round limb)
 
 
@@ -67,10 +68,10 @@ def build(person, body, config: PriorConfig = PriorConfig(), device: str = "cpu"
     """
     side = min(config.canvas, person.camera.width // 2)
     camera = person.camera.resized(side, side)
-    matte = cv2.resize(person.mask, (side, side), interpolation=cv2.INTER_AREA)
     inside = cv2.resize(person.inside.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.5
-    matte = np.where(inside, matte, 0.0)
-    distance = np.where(inside, signed_distance(matte, inside), -1.0)
+    full = signed_distance(np.where(person.inside, person.mask, 0.0), person.inside)
+    distance = cv2.resize(full, (side, side), interpolation=cv2.INTER_AREA) * (side / person.camera.width)
+    distance = np.where(inside, distance, -1.0)
     mask = distance > 0
     layers = body_layers(body, camera, device)
     height = max(body.height_m, 0.3)
@@ -105,9 +106,11 @@ def _inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, h
     centre = np.where(hit, (layer.back[box] + layer.front[box]) / 2, 0.0).astype(np.float64)
     part = layer.part[box]
 
-    bend = _bend(half ** 2, hit, part, metre, height, config)
     pull = np.zeros(domain.shape)
     near_cut = _near(layer.cut[box], 2.5)
+    hit = hit & ~near_cut
+    on = hit & domain
+    bend = _bend(half ** 2, hit, part, metre, height, config)
     by_cut = _near(layer.cut[box], 0.10 * height / metre)
     low, high = config.groove
     kin = np.array([linked(k, j) for j in range(len(PIECES))])[owner[box]]
@@ -124,18 +127,16 @@ def _inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, h
     half2 = solve(domain, bend, pull, hold, np.where(on, half ** 2, 0.0))
     floor = (0.4 * np.minimum(np.maximum(distance, 0.3) * metre, 0.008 * height)) ** 2
     half2 = np.maximum(half2, np.where(domain, np.minimum(floor, floor * 0 + (0.006 * height) ** 2), 0.0))
+    half2 *= _dive(layer.cut[box], config.dive * height / metre)
     half2 = _thin_hands(half2, spread(hands, hit) & domain, config.hand_half * height)
 
-    if on.any():
-        keep = on
-    else:                                                  # the piece lies beside its mask: carry the nearest depth over
-        keep, centre = domain, spread(centre, hit)
-    middle = solve(domain, np.zeros(domain.shape), np.zeros(domain.shape),
-                   np.where(keep, np.where(hands, 0.05, 2.0), 0.0), np.where(keep, centre, 0.0))
-    ratio = half2 / np.clip(distance, 0.25, CAP)
-    seam_zero = mask & ~domain
-    ratio = np.where(seam_zero, 0.0, spread(ratio, domain | seam_zero))
-    ratio = np.where(near_cut & ~domain, spread(half2 / np.clip(distance, 0.25, CAP), domain), ratio)
+    firm = np.where(on, np.where(hands, 0.05, 2.0), 1e-5)   # off the body: almost free, but never without a depth
+    middle = solve(domain, np.zeros(domain.shape), np.zeros(domain.shape), firm, spread(centre, hit))
+    ratio = half2 / capped(distance, CAP)
+    by_edge = domain & (distance < CAP)
+    ratio = np.where(by_edge, blurred(ratio, domain, 1.2), ratio)
+    closing = mask & ~domain & ~near_cut
+    ratio = np.where(closing, 0.0, spread(ratio, domain))
     return Piece(k, box, ratio.astype(np.float32), spread(middle, domain).astype(np.float32),
                  domain.astype(np.float32))
 
@@ -160,6 +161,19 @@ def _thin_hands(half2, hands, limit) -> np.ndarray:
     half = np.sqrt(np.maximum(half2, 0.0))
     thin = limit * np.tanh(half / limit)
     return (half + share * (thin - half)) ** 2
+
+
+def _dive(cut, pixels) -> np.ndarray:
+    """Factor on s that lets a piece sink below its neighbour towards its cut, so that no step shows."""
+    if not cut.any():
+        return np.ones(cut.shape)
+    t = np.clip(distance_transform_edt(~cut) / pixels, 0, 1)
+    return 0.4 + 0.6 * t * t * (3 - 2 * t)
+
+
+def capped(distance: np.ndarray, cap: float) -> np.ndarray:
+    """Distance that levels off at `cap` smoothly; never below 0.02."""
+    return cap * np.tanh(np.maximum(distance, 0.02) / cap)
 
 
 def _near(region: np.ndarray, pixels: float) -> np.ndarray:

@@ -46,7 +46,7 @@ class Unwrap:
     vertex: np.ndarray
 
 
-def unwrap(vertices: np.ndarray, faces: np.ndarray, camera: Camera, atlas: int,
+def unwrap(vertices: np.ndarray, faces: np.ndarray, camera: Camera, atlas: int, device: str = "cpu",
            config: UnwrapConfig = UnwrapConfig()) -> Unwrap:
     """Unwrap a mesh (V, 3) metres, camera frame, (F, 3) outward, for a square atlas of `atlas` texels.
 
@@ -54,7 +54,7 @@ def unwrap(vertices: np.ndarray, faces: np.ndarray, camera: Camera, atlas: int,
     """
     v = np.asarray(vertices, np.float64)
     f = np.asarray(faces, np.int64)
-    kind, layer = _classify(v, f, camera, config)
+    kind, layer = _classify(v, f, camera, config, device)
     chart = _components(f, kind.astype(np.int64) * 8 + layer)
     size = np.bincount(chart)
     kind[(size[chart] < config.small) & (kind != REST)] = REST
@@ -103,7 +103,7 @@ def _components(faces, label):
     return connected_components(coo_matrix((np.ones(len(pair)), pair.T), shape=(n, n)), directed=False)[1]
 
 
-def _classify(v, f, camera, config):
+def _classify(v, f, camera, config, device):
     """kind (F,) and layer (F,): which faces the camera's projection flattens well and without overlap."""
     a, b, c = v[f[:, 0]], v[f[:, 1]], v[f[:, 2]]
     normal = np.cross(b - a, c - a)
@@ -119,7 +119,7 @@ def _classify(v, f, camera, config):
             rows = np.nonzero(good & (kind == REST))[0]
             if len(rows) < config.small:
                 break
-            rows = rows[_uncovered(v, f[rows], centre[rows], view, which == BACK)]
+            rows = rows[_uncovered(v, f[rows], centre[rows], view, which == BACK, device)]
             kind[rows], layer[rows] = which, number
     return kind, layer
 
@@ -142,13 +142,13 @@ def _smooth(good, allowed, pair):
     return good
 
 
-def _uncovered(v, f, centre, view, back):
+def _uncovered(v, f, centre, view, back, device):
     """(len(f),) bool: a set of faces of which no two overlap in the picture; the nearest (back: farthest) are kept."""
     alive = np.ones(len(f), bool)
     for _ in range(8):
         rows = np.nonzero(alive)[0]
-        top = rasterize(v, f[rows], view, farthest=back)
-        low = rasterize(v, f[rows], view, farthest=not back)
+        top = rasterize(v, f[rows], view, farthest=back, device=device)
+        low = rasterize(v, f[rows], view, farthest=not back, device=device)
         over = (top.face != low.face) & top.hit & (np.abs(top.depth - low.depth) > 1e-6)
         dead = np.unique(low.face[over])
         if not len(dead):

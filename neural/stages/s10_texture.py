@@ -7,12 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..context import Context
+from ..contract.errors import TextureError
+from ..contract.frames import Camera
+from ..geometry.bake import Texels, cosines, sight, spread, texels
+from ..geometry.carry_uv import carry_uv
+from ..geometry.closest import closest_points
+from ..geometry.fill import value_noise
+from ..geometry.normals import face_areas
+from ..geometry.plate import Plate, make_plate, sample
+from ..geometry.raster import rasterize
+from ..geometry.tangent import encode, to_tangent, uv_tangents
+from ..geometry.unwrap import FRONT, Unwrap, unwrap
+from ..geometry.view import atlas_at
 from .s01_photo import Photo
 from .s02_person import Person
 from .s03_body import Body
 from .s05_parts import Normals
 from .s06_depth import Depths
 from .s09_surface import Surface
+from .s10_unseen import Unseen, plan_unseen, seen_weight
 
 NAME = "s10_texture"
 
@@ -45,3 +58,132 @@ class Texture:
     psnr_db: float
     method: str = "projection+mirror+diffusion"
     weights: tuple[str, ...] = ()
+
+
+_PIECE = 1 << 20                                   # texels handled at once: keeps temporaries under 150 MB
+
+
+def paint_texture(photo: Photo, person: Person, body: Body, normals: Normals, depths: Depths, surface: Surface,
+                  nets: object, context: Context) -> Texture:
+    """Unwrap the surface, take the photo where it is seen, fill the rest, measure the front against the photo.
+
+    `depths` and `nets` wait for the texture network. Raises TextureError ("texture.empty", "texture.unseen").
+    """
+    if len(surface.faces) < 4 or not np.isfinite(surface.vertices).all():
+        raise TextureError("texture.empty", "There is no surface to paint.", "Try another photo or another preset.")
+    size = context.sizes.atlas
+    context.step(0, 6)
+    flat = unwrap(surface.vertices, surface.faces, person.camera, size, context.device)
+    context.step(1, 6)
+    view = sight(surface.vertices, surface.faces, person.camera, context.device)
+    near = closest_points(surface.vertices, body.vertices, body.faces, surface.normals)
+    spacing = np.sqrt(face_areas(surface.vertices, surface.faces).mean() * 2)
+    plate = make_plate(photo.rgb, person.mask, person.photo_from_crop, _texels_per_pixel(flat, surface, person.camera, size),
+                       spacing * person.camera.fx / float(np.median(surface.vertices[:, 2])))
+    context.step(2, 6)
+    plan = plan_unseen(person, body, surface, near, view, plate)
+    if plan.seen.max() < 0.5:
+        raise TextureError("texture.unseen", "No part of the surface could be matched with the photo.",
+                           "Check the mask, or choose another person in the photo.")
+    if plan.face_hidden:
+        context.warn("texture.face-unseen", "The person is seen from behind, so the face has no colours of its own.")
+    context.step(3, 6)
+    points = texels(flat.uv, flat.faces, size, context.device)
+    albedo, confidence, bump, share = _bake(points, person, normals, surface, flat, view, plate, plan, context)
+    context.step(5, 6)
+    body_uv, body_uv_faces = carry_uv(surface.vertices, surface.faces, near, body.vertices, body.faces, body.uv,
+                                      body.uv_faces)
+    colour = sample(plate.rgb, plate.at(person.camera.project(surface.vertices.astype(np.float64))))
+    seen = plan.seen[:, None]
+    result = Texture(
+        flat.uv, flat.faces, body_uv, body_uv_faces, albedo, confidence, bump,
+        np.clip(np.round(seen * colour + (1 - seen) * plan.colour), 0, 255).astype(np.uint8), plan.seen,
+        share, front_psnr(surface, flat, albedo, person))
+    context.step(6, 6)
+    return result
+
+
+def _texels_per_pixel(flat: Unwrap, surface: Surface, camera: Camera, size: int) -> float:
+    """Atlas texels along a crop pixel on the front."""
+    rows = flat.kind == FRONT
+    if not rows.any():
+        return 1.0
+    def area(points, faces):
+        a, b, c = (points[faces[:, k]].astype(np.float64) for k in range(3))
+        return np.abs((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]).sum()
+    crop = camera.project(surface.vertices.astype(np.float64))
+    return float(np.sqrt(area(flat.uv * size, flat.faces[rows]) / max(area(crop, surface.faces[rows]), 1e-9)))
+
+
+def _bake(points: Texels, person: Person, normals: Normals, surface: Surface, flat: Unwrap, view, plate: Plate,
+          plan: Unseen, context: Context):
+    """All texels -> albedo, confidence, normal map (images of the atlas's size) and the seen share of the area."""
+    faces, size = surface.faces, points.size
+    albedo = np.zeros((size, size, 3), np.uint8)
+    confidence = np.zeros((size, size), np.uint8)
+    bump = np.zeros((size, size, 3), np.uint8)
+    tangents = uv_tangents(surface.vertices, faces, flat.uv, flat.faces, surface.normals)
+    fields = np.concatenate([surface.vertices, surface.normals, plan.guide[:, None], plan.colour, plan.shift,
+                             plan.hair[:, None]], 1).astype(np.float32)
+    seen_count = np.zeros(len(faces))
+    map_scale = normals.front.shape[0] / person.camera.width
+    for start in range(0, len(points), _PIECE):
+        context.check()
+        part = slice(start, start + _PIECE)
+        at = points.interpolate(fields, faces, part)
+        xyz, normal, guide = at[:, :3].astype(np.float64), at[:, 3:6], at[:, 6:7]
+        cosine = cosines(xyz, normal)
+        crop = person.camera.project(xyz)
+        pixels = plate.at(crop)
+        seen = seen_weight(xyz, cosine, view, plate, pixels)
+        photo = np.clip(sample(plate.rgb, pixels, sharp=True), 0, 255)
+        invented = np.clip(guide * (photo + at[:, 10:13]) + (1 - guide) * (at[:, 7:10] + _grain(xyz, at[:, 13], guide, plan)),
+                           0, 255)
+        colour = seen[:, None] * photo + (1 - seen[:, None]) * invented
+        row, column = points.row[part], points.column[part]
+        albedo[row, column] = np.round(colour).astype(np.uint8)
+        straight = seen > 0.995
+        confidence[row, column] = np.where(straight, 255, np.where(seen > 0, 96 + 144 * seen, 16 + 64 * guide[:, 0]))
+        seen_count += np.bincount(points.face[part][straight], minlength=len(faces))
+        tangent = points.interpolate(tangents, flat.faces, part)
+        bump[row, column] = _bump(sample(normals.front, crop * map_scale), normal, tangent, seen)
+    covered = np.zeros((size, size), bool)
+    covered[points.row, points.column] = True
+    area = face_areas(surface.vertices, faces)
+    total = np.bincount(points.face, minlength=len(faces))
+    share = float((area * seen_count / np.maximum(total, 1)).sum() / max(area[total > 0].sum(), 1e-12))
+    both = spread(np.concatenate([albedo, bump], 2), covered)
+    return np.ascontiguousarray(both[..., :3]), confidence, np.ascontiguousarray(both[..., 3:]), share
+
+
+def _grain(xyz: np.ndarray, hair: np.ndarray, guide: np.ndarray, plan: Unseen) -> np.ndarray:
+    """(n, 1) noise for diffused texels; long vertical grain on hair."""
+    out = np.zeros((len(xyz), 1), np.float32)
+    rows = np.nonzero(guide[:, 0] < 0.98)[0]
+    if len(rows):
+        p, strand = xyz[rows], hair[rows]
+        cloth = 0.6 * value_noise(p, np.full(3, 0.004)) + 0.6 * value_noise(p, np.full(3, 0.0018), 1)
+        hairs = value_noise(p, np.array([0.003, 0.03, 0.003]), 2) + value_noise(p, np.array([0.007, 0.05, 0.007]), 3)
+        out[rows, 0] = plan.grain * (cloth * (1 - strand) + 1.4 * hairs * strand) * 1.5
+    return out
+
+
+def _bump(detail: np.ndarray, normal: np.ndarray, tangent: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(n, 3) uint8: the photo-resolution normals relative to the mesh's own; flat where unseen or contradictory."""
+    base = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    length = np.linalg.norm(detail, axis=1, keepdims=True)
+    detail = detail / np.maximum(length, 1e-6)
+    agree = np.clip(((detail * base).sum(1) - 0.5) / 0.25, 0, 1) * seen * (length[:, 0] > 0.5)
+    mixed = base + agree[:, None] * (detail - base)
+    return encode(to_tangent(mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12), base, tangent))
+
+
+def front_psnr(surface: Surface, flat: Unwrap, albedo: np.ndarray, person: Person) -> float:
+    """PSNR in dB of the textured mesh drawn by the crop's camera against the crop, over mask > 0.5 and mesh."""
+    drawn = rasterize(surface.vertices, surface.faces, person.camera)
+    inside = drawn.hit & (person.mask > 0.5)
+    if not inside.any():
+        return 0.0
+    colour = atlas_at(albedo, drawn.interpolate(flat.uv, flat.faces)[inside])
+    error = np.mean((colour.astype(np.float64) - person.crop[inside]) ** 2)
+    return float(min(99.0, 10 * np.log10(255.0 ** 2 / max(error, 1e-9))))

@@ -1,0 +1,171 @@
+"""s10, part: which colours the unseen side takes until a network predicts them ("projection+mirror+diffusion").
+
+Three sources, blended in the gradient domain on the mesh so that no light jump is left at their borders:
+mirror     the front surface's colour on the same ray (the back of a shirt is the shirt), never the face;
+symmetry   the colour of the same place on the other side of the body (an arm hidden behind the back);
+diffusion  the smooth continuation over the mesh, with grain like the photo's so that it does not look like plastic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..contract.joints import JOINT, LANDMARK
+from ..geometry.bake import Sight, cosines
+from ..geometry.closest import Closest
+from ..geometry.fill import guided_fill, mesh_edges, smooth
+from ..geometry.plate import Plate, sample
+from .s02_person import Person
+from .s03_body import Body
+from .s09_surface import Surface
+
+TORSO, HEAD, NECK, LEFT_ARM, RIGHT_ARM = range(5)
+_GROUP = np.full(24, TORSO)
+_GROUP[JOINT["head"]], _GROUP[JOINT["neck"]] = HEAD, NECK
+for _side, _group in (("left", LEFT_ARM), ("right", RIGHT_ARM)):
+    _GROUP[[JOINT[f"{_side}_{j}"] for j in ("shoulder", "elbow", "wrist", "hand")]] = _group
+_ALIKE = np.eye(5, dtype=bool)                 # which groups may show each other's colour on a ray
+_ALIKE[NECK, [HEAD, TORSO]] = _ALIKE[[HEAD, TORSO], NECK] = True
+
+
+@dataclass(frozen=True)
+class UnseenConfig:
+    """Our choices; no paper behind them (RefineTex takes this stage's place later)."""
+
+    skin_lab: float = 16.0        # CIE76 distance up to which a colour counts as the face's skin
+    mirror_trust: float = 0.02    # pull towards the mirrored colour itself (its differences are followed anyway)
+    symmetry_trust: float = 0.10
+    hair_trust: float = 0.60
+    symmetry_reach_m: float = 0.05
+    reach_px: float = 10.0        # mirrored colours are used up to here outside the matte, pixels of a 1024 crop
+    grain: float = 1.0            # grain of diffused areas relative to the photo's own
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Per vertex: seen (V,) [0, 1]; guide (V,) [0, 1], how far the mirrored photo is used; colour (V, 3) sRGB 0..255;
+
+    shift (V, 3): what is added to the mirrored photo; hair (V,) bool; grain: standard deviation of the noise, 0..255.
+    """
+
+    seen: np.ndarray
+    guide: np.ndarray
+    colour: np.ndarray
+    shift: np.ndarray
+    hair: np.ndarray
+    grain: float
+    face_hidden: bool
+
+
+def seen_weight(points: np.ndarray, cosine: np.ndarray, sight: Sight, plate: Plate, pixels: np.ndarray) -> np.ndarray:
+    """(N,) [0, 1]: how far the photo itself is the colour of these points of the surface (pixels: on the plate)."""
+    t = np.clip((cosine - 0.15) / 0.20, 0, 1)                       # below 80 degrees: nothing; above 70: all
+    weight = t * t * (3 - 2 * t) * sight.visible(points, cosine) * plate.within(pixels)
+    return np.clip(weight * sample(plate.solid, pixels), 0, 1).astype(np.float32)
+
+
+def plan_unseen(person: Person, body: Body, surface: Surface, near: Closest, sight: Sight, plate: Plate,
+                config: UnseenConfig = UnseenConfig()) -> Unseen:
+    """Decide and solve the colours at the vertices. near: closest points of the surface's vertices on the body."""
+    v, n, f = surface.vertices.astype(np.float64), surface.normals.astype(np.float64), surface.faces
+    crop = person.camera.project(v)
+    pixels = plate.at(crop)
+    seen = seen_weight(v, cosines(v, n), sight, plate, pixels)
+    low = sample(plate.low, pixels).astype(np.float64)
+    group = _GROUP[body.part[body.faces[near.face, 0]].astype(int)]
+    shown = sight.face_at(v)
+    alike = (shown < 0) | _ALIKE[group, group[f[np.maximum(shown, 0), 0]]]
+    unit = person.camera.width / 1024
+    guide = alike & plate.within(pixels) & (sample(plate.outside, pixels) < config.reach_px * unit)
+    target, trust = low.copy(), np.where(guide, config.mirror_trust, 0.0)
+    hidden = (seen < 0.05) & ~guide
+    _symmetry(target, trust, hidden, seen, near, body, low, config)
+    hair = np.zeros(len(v), bool)
+    face_hidden = person.facing == "back"
+    if person.facing == "front":
+        hair = _head(target, trust, guide, seen, v, crop, low, group, person, config)
+    edges = mesh_edges(f)
+    soft = np.clip(2 * smooth(guide.astype(np.float64), edges, 4) - 1, 0, 1) * guide
+    soft = np.maximum(soft, seen)
+    trust = np.where(seen > 0.02, 1000.0 * seen, trust)
+    target = np.where((seen > 0.02)[:, None], low, target)
+    colour = np.clip(guided_fill(target, trust, soft, edges), 0, 255)
+    inner = plate.solid > 0.9
+    fine = (plate.rgb - plate.low).mean(2)[inner]
+    grain = float(np.clip(config.grain * 1.48 * np.median(np.abs(fine)) if len(fine) else 0.0, 1.0, 9.0))
+    return Unseen(seen, soft.astype(np.float32), colour.astype(np.float32), (colour - low).astype(np.float32),
+                  hair, grain, face_hidden)
+
+
+def _symmetry(target, trust, hidden, seen, near, body, low, config):
+    """Hidden vertices take the colour of the seen ones at the mirrored place of the body at rest."""
+    rest = near.interpolate(body.rest_vertices, body.faces)
+    source, rows = np.nonzero(seen > 0.6)[0], np.nonzero(hidden)[0]
+    if len(source) < 20 or not len(rows):
+        return
+    distance, pick = cKDTree(rest[source]).query(rest[rows] * (-1, 1, 1), k=6)
+    good = distance[:, -1] < config.symmetry_reach_m
+    target[rows[good]] = low[source[pick[good]]].mean(1)
+    trust[rows[good]] = config.symmetry_trust
+
+
+def _head(target, trust, guide, seen, v, crop, low, group, person, config):
+    """No face on the back of the head: hair from the rim instead. Modifies target, trust and guide; -> hair (V,) bool."""
+    head = group == HEAD
+    if not head.any():
+        return head
+    canvas, brow, chin = _face_area(person)
+    x, y = np.clip(np.floor(crop).astype(int), 0, canvas.shape[0] - 1).T
+    on_face = canvas[y, x] > 0
+    inner = head & on_face & (seen > 0.8)
+    lab = _lab(low)
+    skin = np.median(lab[inner], 0) if inner.sum() > 20 else None
+    skin_like = on_face.copy() if skin is None else on_face | (np.linalg.norm(lab - skin, axis=1) < config.skin_lab)
+    seeds = head & ~skin_like & (seen > 0.5) & (crop[:, 1] < chin)
+    around = head & ~on_face & (seen > 0.5) & (crop[:, 1] < brow)
+    if seeds.sum() < max(15, 0.25 * around.sum()):                   # no hair to be seen: bald, a cap like skin, tight crop
+        seeds = around if around.sum() >= 15 else inner
+    behind = head & (seen < 0.05)
+    guide[behind & skin_like] = False
+    trust[behind & skin_like] = 0.0
+    if not seeds.any() or not behind.any():
+        return np.zeros(len(v), bool)
+    source, rows = np.nonzero(seeds)[0], np.nonzero(behind & skin_like)[0]
+    k = min(24, len(source))
+    near = cKDTree(v[source]).query(v[rows], k=k)[1].reshape(len(rows), k)
+    height = np.clip((chin - crop[rows, 1]) / max(0.35 * (chin - brow), 1.0), 0, 1)   # the hair line of the nape
+    target[rows] = np.median(low[source[near]], 1)
+    trust[rows] = config.hair_trust * height
+    hair = np.zeros(len(v), bool)
+    hair[rows[height > 0.5]] = True
+    return hair
+
+
+def _face_area(person):
+    """(S, S) uint8 mask of the face, slightly enlarged; rows of brow and chin, crop pixels."""
+    size = person.mask.shape[0]
+    canvas = np.zeros((size, size), np.uint8)
+    if person.face is not None:
+        points = person.face[:, :2].astype(np.float64)
+        hull = cv2.convexHull(points.astype(np.float32))[:, 0]
+        middle, grow = hull.mean(0), 1.10
+        brow, chin = np.quantile(points[:, 1], 0.15), points[:, 1].max()
+        cv2.fillConvexPoly(canvas, np.round(middle + (hull - middle) * grow).astype(np.int32), 1)
+        return canvas, float(brow), float(chin)
+    mark = person.landmarks.astype(np.float64)
+    eyes = 0.5 * (mark[LANDMARK["left_eye"]] + mark[LANDMARK["right_eye"]])
+    mouth = 0.5 * (mark[LANDMARK["mouth_left"]] + mark[LANDMARK["mouth_right"]])
+    ears = np.linalg.norm(mark[LANDMARK["left_ear"]] - mark[LANDMARK["right_ear"]])
+    long = max(np.linalg.norm(mouth - eyes), 0.3 * ears, 2.0)
+    middle = 0.5 * (eyes + mouth)
+    cv2.ellipse(canvas, tuple(int(c) for c in np.round(middle)), (int(max(0.55 * ears, 0.9 * long)), int(1.7 * long)), 0, 0, 360, 1, -1)
+    return canvas, float(eyes[1] - 0.4 * long), float(mouth[1] + 0.7 * long)
+
+
+def _lab(rgb):
+    """(N, 3) sRGB 0..255 -> CIE Lab."""
+    return cv2.cvtColor((np.clip(rgb, 0, 255) / 255).astype(np.float32).reshape(-1, 1, 3), cv2.COLOR_RGB2LAB)[:, 0]
