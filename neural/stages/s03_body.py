@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..body import face
+from ..body.evidence import Evidence
+from ..body.fit import fit
+from ..body.model import BodyModel
 from ..context import Context
+from ..contract.frames import Camera
+from ..geometry.normals import vertex_normals
+from ..geometry.raster import rasterize
 from .s02_person import Person
 
 NAME = "s03_body"
@@ -71,3 +78,116 @@ class Body:
     error_px: float
     maps: BodyMaps
     method: str = "landmark+silhouette fit"
+
+
+DEFAULT_HEIGHT_M = 1.70
+"""Height of a person whose size nobody gave: between the means of women and men (WHO reference: 1.63 and 1.77 m)."""
+
+
+def fit_body(person: Person, model: BodyModel, context: Context) -> Body:
+    """Pose, shape and place of the body in the photo, and its maps (SMPLify, Bogo et al. 2016, with our priors; design.md §9).
+
+    Height: options.height_m, else estimated and said to be a guess. Scale and distance go together, so the picture stays the same.
+    """
+    for code, sentence in model.warnings:
+        context.warn(code, sentence)
+    evidence = evidence_of(person, model)
+    _say_what_is_missing(person, evidence, context)
+    result = fit(model, evidence, step=lambda done, of: context.step(done, of + 1))
+    scale, guess = _scale(model, result.betas, context)
+    translation = scale * result.translation
+    vertices, joints, transforms = model.posed(result.pose, result.betas, scale, translation)
+    rest, rest_joints = model.shaped(result.betas, scale)
+    if result.error_px > 0.03 * evidence.size_px:
+        context.warn("body.poor-fit", "The body does not follow the pose in the photo well; parts of it may be misplaced.")
+    size = person.mask.shape[0] // 2
+    maps = render_maps(vertices, model, person.camera.resized(size, size))
+    single = lambda a: np.ascontiguousarray(a, np.float32)
+    return Body(
+        pose=single(result.pose), betas=single(result.betas), scale=float(scale), translation=single(translation),
+        vertices=single(vertices), joints=single(joints), rest_vertices=single(rest), rest_joints=single(rest_joints),
+        camera_from_rest=transforms, faces=model.faces, weights=single(model.weights), uv=model.uv, uv_faces=model.uv_faces,
+        part=model.part, height_m=model.standing_height(result.betas, scale), height_is_guess=guess,
+        error_px=result.error_px, maps=maps,
+    )
+
+
+def evidence_of(person: Person, model: BodyModel) -> Evidence:
+    """The person's landmarks, mask and face as the fit wants them; what lies outside the photo counts as unseen."""
+    pixels = person.landmarks.astype(np.float64)
+    side = person.mask.shape[0]
+    at = np.floor(pixels).astype(int)
+    on = ((at >= 0) & (at < side)).all(1)
+    at = np.clip(at, 0, side - 1)
+    on &= person.inside[at[:, 1], at[:, 0]]
+    trust = np.where(on, np.clip((person.visibility - 0.15) / 0.6, 0, 1), 0.0)
+    hands = np.full((2, 2), np.nan)
+    for k, hand in enumerate((person.left_hand, person.right_hand)):
+        if hand is not None:
+            hands[k] = hand[9, :2]                             # MediaPipe's hand point 9: knuckle of the middle finger
+    head = None
+    if person.face is not None:
+        head = face.head_rotation(person.face.astype(np.float64), person.camera, model)
+    return Evidence(person.camera, pixels, trust, _towards(person), person.mask, person.inside, head, hands, person.facing)
+
+
+def _towards(person: Person) -> np.ndarray:
+    """World landmarks from the direction in which the person stands to camera axes: they are seen as if straight ahead.
+
+    Only the sideways angle counts; up and down is left to the upright prior.
+    """
+    hips = person.landmarks[23:25].mean(0)
+    x = (hips[0] - person.camera.cx) / person.camera.fx
+    turn = np.arctan(x)
+    c, s = np.cos(turn), np.sin(turn)
+    return person.landmarks_world.astype(np.float64) @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]).T
+
+
+def _scale(model: BodyModel, betas: np.ndarray, context: Context) -> tuple[float, bool]:
+    """Uniform scale of the fitted shape, and whether the height is a guess."""
+    shape = model.standing_height(betas)
+    if context.options.height_m is not None:
+        return context.options.height_m / shape, False
+    # one photo does not show size: proportions only hint at it, so a third of the hint is kept
+    height = DEFAULT_HEIGHT_M + (shape - model.standing_height()) / 3
+    context.warn("body.height-guess", f"The height of the person is not known; {height:.2f} m was assumed.")
+    return height / shape, True
+
+
+def _say_what_is_missing(person: Person, evidence: Evidence, context: Context) -> None:
+    legs = [n for n in ("knee", "ankle") if max(evidence.seen(f"left_{n}"), evidence.seen(f"right_{n}")) < 0.3]
+    if legs:
+        context.warn("body.legs-unseen", "The legs are not wholly in the photo; they were made to stand straight.")
+    arms = [s for s in ("left", "right") if evidence.seen(f"{s}_elbow") < 0.3 and evidence.seen(f"{s}_wrist") < 0.3]
+    if arms:
+        which = "Both arms are" if len(arms) == 2 else f"The {arms[0]} arm is"
+        context.warn("body.arms-unseen", f"{which} not seen; a hanging arm was assumed.")
+
+
+def render_maps(vertices: np.ndarray, model: BodyModel, camera: Camera) -> BodyMaps:
+    """The body seen by `camera`: nearest and farthest surface of every pixel."""
+    faces = model.faces[~model.inner[model.faces].all(1)]
+    uv_faces = model.uv_faces[~model.inner[model.faces].all(1)]
+    normals = vertex_normals(vertices, model.faces)
+    label = model.part.astype(np.int64) + 1
+    out = {}
+    for name in ("front", "back"):
+        seen = rasterize(vertices, faces, camera, farthest=name == "back")
+        hit = seen.hit
+        n = seen.interpolate(normals, faces)
+        n[hit] /= np.maximum(np.linalg.norm(n[hit], axis=1, keepdims=True), 1e-9)
+        part = np.zeros(hit.shape, np.uint8)
+        corner = faces[seen.face[hit]]
+        part[hit] = label[corner[np.arange(len(corner)), seen.bary[hit].argmax(1)]]
+        out.update({f"depth_{name}": seen.depth, f"normal_{name}": _turned(n, name), f"part_{name}": part,
+                    f"uv_{name}": seen.interpolate(model.uv, uv_faces)})
+    return BodyMaps(**out)
+
+
+def _turned(normals: np.ndarray, name: str) -> np.ndarray:
+    """Smooth normals at the rim may look a little past the horizon: keep them on their own side (front z < 0)."""
+    sign = -1.0 if name == "front" else 1.0
+    wrong = normals[..., 2] * sign < 0
+    normals[wrong, 2] = 0.0
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    return np.where(length > 1e-9, normals / np.maximum(length, 1e-9), 0).astype(np.float32)

@@ -1,0 +1,97 @@
+"""What a photo says about the body, in the form that the fit uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..contract.frames import Camera
+from ..contract.joints import LANDMARK
+
+BONES = (
+    ("left_hip", "left_knee", 1.0), ("right_hip", "right_knee", 1.0), ("left_knee", "left_ankle", 1.0),
+    ("right_knee", "right_ankle", 1.0), ("left_heel", "left_foot_index", 0.5), ("right_heel", "right_foot_index", 0.5),
+    ("left_shoulder", "left_elbow", 1.0), ("right_shoulder", "right_elbow", 1.0), ("left_elbow", "left_wrist", 1.0),
+    ("right_elbow", "right_wrist", 1.0), ("left_wrist", "left_index", 0.3), ("right_wrist", "right_index", 0.3),
+    ("right_hip", "left_hip", 1.0), ("right_shoulder", "left_shoulder", 1.0),
+)
+"""Pairs of landmarks whose direction in space is compared, with how far the 3D landmarks may be trusted."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All in the frame `crop` or `camera` of `view`; S = side of the canvas.
+
+    view        camera of the canvas.
+    pixels      (33, 2) float64 landmarks.       trust  (33,) float64 in [0, 1]; 0 = unseen, outside the photo.
+    world       (33, 3) float64 metres, camera axes, mid-hip origin, lean corrected.
+    mask        (S, S) float32 in [0, 1].        inside (S, S) bool.
+    head        (3, 3) float64 rotation of the head in camera axes from the face mesh, or None.
+    hands       (2, 2) float64 pixels of the middle knuckles of the left and right hand; NaN = not seen.
+    facing      "front", "back" or "side".
+    """
+
+    view: Camera
+    pixels: np.ndarray
+    trust: np.ndarray
+    world: np.ndarray
+    mask: np.ndarray
+    inside: np.ndarray
+    head: np.ndarray | None
+    hands: np.ndarray
+    facing: str
+
+    def at(self, name: str) -> np.ndarray:
+        """(3,) world landmark."""
+        return self.world[LANDMARK[name]]
+
+    def seen(self, name: str) -> float:
+        return float(self.trust[LANDMARK[name]])
+
+    def direction(self, a: str, b: str) -> np.ndarray:
+        """Unit vector from a to b, camera axes."""
+        d = self.at(b) - self.at(a)
+        return d / max(float(np.linalg.norm(d)), 1e-6)
+
+    @property
+    def size_px(self) -> float:
+        """About how tall the person would stand in this view, pixels: measured along the limbs, so that a crouch or a cut does not
+        shrink it."""
+        names = [("hip", "knee"), ("knee", "ankle"), ("shoulder", "hip"), ("shoulder", "elbow"), ("elbow", "wrist")]
+        flat, deep = [], []
+        for side in ("left", "right"):
+            for a, b in names:
+                i, j = LANDMARK[f"{side}_{a}"], LANDMARK[f"{side}_{b}"]
+                if min(self.trust[i], self.trust[j]) > 0.3:
+                    flat.append(np.linalg.norm(self.pixels[i] - self.pixels[j]))
+                    deep.append(np.linalg.norm(self.world[i, :2] - self.world[j, :2]))
+        if not flat:                                           # only a face: eyes to mouth is about 1/25 of the height
+            eyes = self.pixels[[LANDMARK["left_eye"], LANDMARK["right_eye"]]].mean(0)
+            mouth = self.pixels[[LANDMARK["mouth_left"], LANDMARK["mouth_right"]]].mean(0)
+            return max(25.0 * float(np.linalg.norm(eyes - mouth)), 32.0)
+        return max(1.7 * float(np.sum(flat) / max(np.sum(deep), 1e-3)), 32.0)
+
+    def standing_leg(self, side: str) -> bool:
+        """The leg is straight and below the body: in space and on the photo; an unseen leg counts as standing."""
+        hip, knee, ankle = (LANDMARK[f"{side}_{n}"] for n in ("hip", "knee", "ankle"))
+        if self.trust[knee] < 0.3 or self.trust[ankle] < 0.3:
+            thigh_seen = min(self.trust[hip], self.trust[knee]) > 0.5
+            return not thigh_seen or self.direction(f"{side}_hip", f"{side}_knee")[1] > 0.7
+        thigh, shin = self.direction(f"{side}_hip", f"{side}_knee"), self.direction(f"{side}_knee", f"{side}_ankle")
+        a, b = self.pixels[knee] - self.pixels[hip], self.pixels[ankle] - self.pixels[knee]
+        bend = np.degrees(np.arccos(np.clip(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-6), -1, 1)))
+        return bool(thigh @ shin > 0.75 and bend < 22 and thigh[1] > 0.8 and shin[1] > 0.7)
+
+    def wrist_in_front(self, side: str) -> bool:
+        """The wrist is seen over the trunk: so it is nearer than the trunk."""
+        i = LANDMARK[f"{side}_wrist"]
+        corners = self.pixels[[LANDMARK[n] for n in ("left_shoulder", "right_shoulder", "right_hip", "left_hip")]]
+        if self.trust[i] < 0.5:
+            return False
+        centre = corners.mean(0)
+        poly = centre + 1.15 * (corners - centre)
+        p, sign = self.pixels[i], []
+        for a, b in zip(poly, np.roll(poly, -1, 0)):
+            sign.append((b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0]))
+        return bool(min(sign) > 0 or max(sign) < 0)
