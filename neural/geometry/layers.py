@@ -34,7 +34,7 @@ LINKS = (("torso", "head"), ("torso", "left_arm"), ("torso", "right_arm"), ("lef
          ("left_thigh", "left_shin"), ("right_thigh", "right_shin"), ("left_thigh", "right_thigh"))
 """Pieces whose surfaces run into each other."""
 
-OVERLAP = 0.045  # width of the shared strip beyond the cut, in body heights (8 cm at 1.75 m: about a thigh's radius)
+OVERLAP = 0.06  # width of the shared strip beyond the cut, in body heights (10 cm at 1.75 m: over a thigh's radius)
 
 FACING = 0.75   # |n_z| of a cap from which it counts as facing the camera
 

@@ -31,7 +31,8 @@ class PriorConfig:
     relief: float = 0.0022         # blur of the body's relief: hides its triangles
     hold: float = 0.16             # length over which thickness is held at the body's own
     hand_half: float = 0.0095      # half thickness at which hands are limited (1.6 cm)
-    dive: float = 0.028            # length over which a piece sinks below its neighbour at its cut
+    dive: float = 0.02            # length over which a piece sinks below its neighbour at its cut
+    hand_deep: float = 0.014       # a hand whose own half depth exceeds this points at the camera: kept as it is
     rounds: tuple[float, float] = (-3.6, -0.7)     # laplacian of s outside the body, limits (-2 = round limb)
 
 
@@ -110,7 +111,8 @@ def _inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, h
     near_cut = _near(layer.cut[box], 2.5)
     hit = hit & ~near_cut
     on = hit & domain
-    bend = _bend(half ** 2, hit, part, metre, height, config)
+    hands = np.isin(part, HANDS) & (blurred(half, hit, 2.0) < config.hand_deep * height)
+    bend = _bend(half ** 2, hit, hands, metre, height, config)
     by_cut = _near(layer.cut[box], 0.10 * height / metre)
     low, high = config.groove
     kin = np.array([linked(k, j) for j in range(len(PIECES))])[owner[box]]
@@ -122,7 +124,6 @@ def _inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, h
         ends = 1.0 - shifted(free, step, 0.0)
         ends = np.where(near_cut | (by_cut & shifted(kin, step, False)), 0.0, ends)
         pull += np.where(seam, 2.0 * ends, 0.0)
-    hands = np.isin(part, HANDS)
     hold = np.where(on & ~hands, (metre / (config.hold * height)) ** 2, 1e-7)
     half2 = solve(domain, bend, pull, hold, np.where(on, half ** 2, 0.0))
     floor = (0.4 * np.minimum(np.maximum(distance, 0.3) * metre, 0.008 * height)) ** 2
@@ -141,7 +142,7 @@ def _inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, h
                  domain.astype(np.float32))
 
 
-def _bend(half2, hit, part, metre, height, config) -> np.ndarray:
+def _bend(half2, hit, hands, metre, height, config) -> np.ndarray:
     """Target laplacian of s: the body's own where it is well defined, its blurred and limited continuation elsewhere."""
     unit = metre ** 2
     sigma = max(config.relief * height / metre, 0.7)
@@ -152,7 +153,7 @@ def _bend(half2, hit, part, metre, height, config) -> np.ndarray:
     calm = np.clip(blurred(raw, full, wide), config.rounds[0] * unit, config.rounds[1] * unit)
     calm = np.where(full.any(), spread(calm, blurred(full, np.ones_like(full), wide) > 0.02), -2.0 * unit)
     out = np.where(full, body, calm)
-    return np.where(np.isin(part, HANDS), -2.0 * unit, out)
+    return np.where(hands, -2.0 * unit, out)
 
 
 def _thin_hands(half2, hands, limit) -> np.ndarray:
@@ -168,7 +169,7 @@ def _dive(cut, pixels) -> np.ndarray:
     if not cut.any():
         return np.ones(cut.shape)
     t = np.clip(distance_transform_edt(~cut) / pixels, 0, 1)
-    return 0.4 + 0.6 * t * t * (3 - 2 * t)
+    return 0.7 + 0.3 * t * t * (3 - 2 * t)
 
 
 def capped(distance: np.ndarray, cap: float) -> np.ndarray:

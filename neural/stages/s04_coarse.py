@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ..context import Context
+from ..geometry import figure
 from .s02_person import Person
 from .s03_body import Body
 
@@ -31,3 +33,18 @@ class Coarse:
     confidence: np.ndarray
     method: str = "body-prior"
     weights: tuple[str, ...] = ()
+
+
+def coarse_maps(person: Person, body: Body, nets, context: Context) -> Coarse:
+    """Front and back on the small canvas. Method `body-prior`: the fitted body inflated to the mask, no network."""
+    context.step(0, 2)
+    side = person.camera.width // 4
+    prior = figure.prior_of(person, body, context)
+    context.step(1, 2)
+    matte = cv2.resize(person.mask, (side, side), interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(person.inside.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.5
+    maps = figure.compose(prior, person.camera.resized(side, side), matte, inside)
+    trust = np.where(maps.mask, cv2.resize(prior.trust, (side, side), interpolation=cv2.INTER_AREA), 0)
+    context.step(2, 2)
+    return Coarse(maps.front.astype(np.float32), maps.back.astype(np.float32), maps.normal_front, maps.normal_back,
+                  np.where(inside, matte, 0).astype(np.float32), trust.astype(np.float32))

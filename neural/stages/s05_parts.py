@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..context import Context
+from ..geometry import figure
 from .s02_person import Person
 from .s03_body import Body
 from .s04_coarse import Coarse
@@ -22,3 +23,11 @@ class Normals:
     back: np.ndarray
     method: str = "body-prior"
     weights: tuple[str, ...] = ()
+
+
+def part_normals(person: Person, body: Body, coarse: Coarse, nets, context: Context) -> Normals:
+    """Normals on the full canvas. Method `body-prior`: those of the inflated body, no network."""
+    context.step(0, 1)
+    maps = figure.figure_of(person, body, context)
+    context.step(1, 1)
+    return Normals(maps.normal_front, maps.normal_back)

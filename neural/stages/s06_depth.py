@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ..context import Context
+from ..contract.errors import SurfaceError
+from ..geometry import figure
 from .s02_person import Person
 from .s03_body import Body
 from .s04_coarse import Coarse
@@ -29,3 +32,22 @@ class Depths:
     confidence: np.ndarray
     method: str = "body-prior"
     weights: tuple[str, ...] = ()
+
+
+def fine_depth(person: Person, body: Body, coarse: Coarse, normals: Normals, nets, context: Context) -> Depths:
+    """Depth on the full canvas. Method `body-prior`: the inflated body, no network.
+
+    Raises SurfaceError when nothing of the person is left.
+    """
+    context.step(0, 1)
+    maps = figure.figure_of(person, body, context)
+    figure.forget()
+    mask = np.isfinite(maps.front) & np.isfinite(maps.back)
+    if not mask.any():
+        raise SurfaceError("surface.empty", "The person's outline and the fitted body do not meet.",
+                           "Correct the mask of the person, or try another photo.")
+    side = person.camera.width
+    trust = cv2.resize(coarse.confidence, (side, side), interpolation=cv2.INTER_LINEAR)
+    context.step(1, 1)
+    return Depths(maps.front.astype(np.float32), maps.back.astype(np.float32), mask,
+                  np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32))
