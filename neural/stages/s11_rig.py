@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..body.poses import A_POSE
 from ..context import Context
+from ..contract.errors import RigError
+from ..contract.joints import SMPL_JOINTS, SMPL_PARENTS
+from ..geometry.closest import closest_points
+from ..geometry.transfer import transfer_weights
 from .s03_body import Body
 from .s09_surface import Surface
 
@@ -36,3 +41,104 @@ class Rig:
     pose_photo: np.ndarray
     pose_a: np.ndarray
     method: str = "body-transfer+inpaint"
+
+
+TRUNK, LEFT_LEG, RIGHT_LEG, LEFT_ARM, RIGHT_ARM, HEAD = range(6)
+PART_OF_JOINT = np.array([
+    next((part for names, part in (
+        (("left_hip", "left_knee", "left_ankle", "left_foot"), LEFT_LEG),
+        (("right_hip", "right_knee", "right_ankle", "right_foot"), RIGHT_LEG),
+        (("left_shoulder", "left_elbow", "left_wrist", "left_hand"), LEFT_ARM),
+        (("right_shoulder", "right_elbow", "right_wrist", "right_hand"), RIGHT_ARM),
+        (("neck", "head"), HEAD)) if name in names), TRUNK) for name in SMPL_JOINTS])
+"""(24,) the limb of each joint, for patches that contradict their surroundings."""
+
+
+@dataclass(frozen=True)
+class RigConfig:
+    """Limits of what is said to be sound."""
+
+    least_stretch: float = 0.25   # smallest singular value of a blended transform that is unposed as it is
+    torn: float = 4.0             # an edge this many times longer at rest than in the photo counts as torn
+    torn_share: float = 0.002     # share of torn faces from which on it is reported
+
+
+def bind_rig(body: Body, surface: Surface, context: Context, config: RigConfig = RigConfig()) -> Rig:
+    """Weights from the fitted body, the surface unposed by them, the two poses.
+
+    Raises RigError ("rig.degenerate") when the surface cannot be unposed.
+    """
+    context.step(0, 4)
+    near = closest_points(surface.vertices, body.vertices, body.faces, surface.normals)
+    context.step(1, 4)
+    moved = transfer_weights(surface.faces, near, body.faces, body.weights, PART_OF_JOINT)
+    if moved.trusted.mean() < 0.25:
+        context.warn("rig.far-from-body", f"Only {100 * moved.trusted.mean():.0f} % of the surface lies close to the fitted body; "
+                     "the rest moves with what it hangs on.")
+    context.step(2, 4)
+    transforms = np.asarray(body.camera_from_rest, np.float64)
+    weights, mended = _sound(moved.weights, transforms, config)
+    if mended:
+        context.warn("rig.mended", f"The weights of {mended} vertices were made simpler, since their joints turn against each other.")
+    joints, values = _packed(weights)
+    rest = _unpose(surface.vertices, joints, values, transforms)
+    if not np.isfinite(rest).all():
+        raise RigError("rig.degenerate", "The surface could not be brought into the rest pose.",
+                       "Try another photo, or a pose in which the limbs do not cross.")
+    torn = _torn_faces(rest, surface, config.torn)
+    if torn > config.torn_share * len(surface.faces):
+        context.warn("rig.stretched", f"{torn} faces are stretched more than {config.torn:g} times in the rest pose: parts that touch in "
+                     "the photo are one surface there.")
+    context.step(4, 4)
+    return Rig(SMPL_JOINTS, np.array(SMPL_PARENTS, np.int32), np.asarray(body.rest_joints, np.float64), joints, values,
+               rest, transforms, np.asarray(body.pose, np.float64), np.array(A_POSE, np.float64))
+
+
+def _blend(joints: np.ndarray, values: np.ndarray, transforms: np.ndarray) -> np.ndarray:
+    """(V, K) joints and weights -> (V, 4, 4) float64 blended transforms."""
+    return np.einsum("vk,vkab->vab", values.astype(np.float64), transforms[joints])
+
+
+def pose_vertices(rig: Rig, transforms: np.ndarray) -> np.ndarray:
+    """The rigged surface under joint transforms (J, 4, 4): (V, 3) float64."""
+    blend = _blend(rig.weight_joints, rig.weight_values, transforms)
+    return np.einsum("vab,vb->va", blend[:, :3, :3], rig.rest_vertices) + blend[:, :3, 3]
+
+
+def _unpose(vertices: np.ndarray, joints: np.ndarray, values: np.ndarray, transforms: np.ndarray) -> np.ndarray:
+    blend = _blend(joints, values, transforms)
+    return np.linalg.solve(blend[:, :3, :3], (np.asarray(vertices, np.float64) - blend[:, :3, 3])[..., None])[..., 0]
+
+
+def _packed(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(V, J) -> the largest 6: joints (V, 6) int32, values (V, 6) float32 that sum to 1, zeros last."""
+    joints = np.argsort(-weights, axis=1, kind="stable")[:, :6]
+    values = np.take_along_axis(weights, joints, 1)
+    values = (values / values.sum(1, keepdims=True)).astype(np.float32)
+    return np.where(values > 0, joints, 0).astype(np.int32), values
+
+
+def _sound(weights: np.ndarray, transforms: np.ndarray, config: RigConfig) -> tuple[np.ndarray, int]:
+    """Weights whose blended transforms can be undone, and how many rows were changed: sharpened step by step."""
+    weights, changed = weights.copy(), np.zeros(len(weights), bool)
+    for _ in range(6):
+        blend = np.einsum("vj,jab->vab", weights, transforms[:, :3, :3])
+        bad = np.nonzero(np.linalg.svd(blend, compute_uv=False)[:, 2] < config.least_stretch)[0]
+        if not len(bad):
+            break
+        sharp = weights[bad] ** 2
+        weights[bad] = sharp / sharp.sum(1, keepdims=True)
+        changed[bad] = True
+    return weights, int(changed.sum())
+
+
+def _torn_faces(rest: np.ndarray, surface: Surface, limit: float) -> int:
+    """Number of faces with an edge `limit` times longer at rest than in the photo."""
+    f = surface.faces
+    longest = np.zeros(len(f))
+    mean = np.linalg.norm(surface.vertices[f[:, 0]] - surface.vertices[f[:, 1]], axis=1).mean()
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        before = np.linalg.norm(surface.vertices[f[:, i]] - surface.vertices[f[:, j]], axis=1)
+        after = np.linalg.norm(rest[f[:, i]] - rest[f[:, j]], axis=1)
+        longest = np.maximum(longest, after / np.maximum(before, 0.25 * mean))
+    return int((longest > limit).sum())
