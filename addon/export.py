@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 
 from . import bone_names, compat
-from .person import mesh_of
+from .person import mesh_of, poses_of
 
 FORMATS = ("glb", "fbx")
 
@@ -37,8 +37,7 @@ def _rename(armature: bpy.types.Object, names: dict[str, str]) -> None:
     for step in ({n: f"~{n}" for n in present}, {f"~{n}": names[n] for n in present}):
         for old, new in step.items():
             armature.data.bones[old].name = new     # Blender renames vertex groups and assigned Actions with it
-        for key in ("likeness_photo_pose", "likeness_a_pose"):
-            action = bpy.data.actions.get(armature.get(key, ""))
+        for action in poses_of(armature):
             for curve in compat.all_fcurves(action) if action else ():
                 for old, new in step.items():       # Actions that are not assigned stay behind otherwise
                     if curve.data_path.startswith(f'pose.bones["{old}"]'):

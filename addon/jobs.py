@@ -186,6 +186,12 @@ class Queue:
         for job in [j for j in self.jobs if not j.ended] if everything else [current] if current else []:
             job.cancel(self._worker)
 
+    def clear(self) -> None:
+        """Forgets the ended jobs and their files."""
+        for old in [j for j in self.jobs if j.ended]:
+            self.jobs.remove(old)
+            shutil.rmtree(old.folder, ignore_errors=True)
+
     def run(self, cancelled: Callable[[], bool] = lambda: False, tick: Callable[[Job], None] = lambda job: None,
             grace_s: float = 8.0) -> None:
         """Pumps until nothing is left (for command lines and background). grace_s: patience with a cancel."""

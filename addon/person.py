@@ -31,7 +31,12 @@ def armature_of(obj: bpy.types.Object | None) -> bpy.types.Object | None:
 
 def mesh_of(armature: bpy.types.Object) -> bpy.types.Object | None:
     """The visible mesh of a rig."""
-    return next((o for o in armature.children if o.type == "MESH" and not o.hide_render), None)
+    return next((o for o in armature.children if o.type == "MESH" and not o.get("likeness_body")), None)
+
+
+def body_of(armature: bpy.types.Object) -> bpy.types.Object | None:
+    """The fitted body of a rig."""
+    return next((o for o in armature.children if o.type == "MESH" and o.get("likeness_body")), None)
 
 
 def report_of(armature: bpy.types.Object) -> dict:
@@ -46,3 +51,8 @@ def report_of(armature: bpy.types.Object) -> dict:
 def people(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """All rigs of this scene that Likeness made."""
     return [o for o in scene.objects if o.type == "ARMATURE" and TAG in o]
+
+
+def poses_of(armature: bpy.types.Object) -> tuple[bpy.types.Action | None, bpy.types.Action | None]:
+    """The Actions (photo pose, A-pose) of a rig, by pointer, so that renaming them does no harm."""
+    return armature.get("likeness_photo_pose"), armature.get("likeness_a_pose")

@@ -1,7 +1,7 @@
 """Preferences: where the engine is, what it may use."""
 
-from __future__ import annotations
-
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
@@ -31,7 +31,7 @@ class LIKENESS_AP_preferences(bpy.types.AddonPreferences):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
-        python = interpreter()
+        python = interpreter_to_show()
         row = layout.row()
         if python is None:
             row.label(text="The engine is not set up", icon="ERROR")
@@ -44,18 +44,35 @@ class LIKENESS_AP_preferences(bpy.types.AddonPreferences):
         layout.prop(self, "idle_s")
 
 
-def get() -> "LIKENESS_AP_preferences | SimpleNamespace":
-    """The preferences; their defaults where the code runs without being an enabled extension."""
+def get():
+    """The LIKENESS_AP_preferences; their defaults where the code runs without being an enabled extension."""
     addon = bpy.context.preferences.addons.get(PACKAGE)
     if addon is not None and addon.preferences is not None:
         return addon.preferences
     return SimpleNamespace(engine_folder="", engine_python="", device="auto", idle_s=300)
 
 
-def interpreter():
+def interpreter() -> Path | None:
     """Path of the engine's Python, or None."""
     prefs = get()
     return engine.interpreter(prefs.engine_python, prefs.engine_folder)
+
+
+_looked: tuple[float, Path | None] = (0.0, None)
+
+
+def interpreter_to_show() -> Path | None:
+    """The same for drawing: looked up at most every two seconds, since panels are drawn many times a second."""
+    global _looked
+    if time.monotonic() - _looked[0] > 2.0:
+        _looked = (time.monotonic(), interpreter())
+    return _looked[1]
+
+
+def forget() -> None:
+    """The engine has changed: look anew."""
+    global _looked
+    _looked = (0.0, None)
 
 
 def register() -> None:

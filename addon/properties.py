@@ -1,7 +1,5 @@
 """What the panels show of the jobs, and what the person chose: kept on the WindowManager (not saved, not undone)."""
 
-from __future__ import annotations
-
 import bpy
 from bpy.props import (BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty,
                        StringProperty)
@@ -32,7 +30,7 @@ class OptionsMixin:
     preset: EnumProperty(name="Preset", description="How large and how fine", items=PRESET_ITEMS, default="standard")
     device: EnumProperty(name="Device", description="What computes", items=DEVICE_ITEMS, default="auto")
     surface: EnumProperty(name="Surface", description="How the surface is made", items=SURFACE_ITEMS, default="depth")
-    use_face: BoolProperty(name="Refine Face", description="Refine the face where its network is there", default=True)
+    face: BoolProperty(name="Refine Face", description="Refine the face where its network is there", default=True)
     height: FloatProperty(name="Height", description="Height of the person; 0: guessed from the body's proportions",
                           default=0.0, min=0.0, max=2.8, soft_max=2.2, precision=2, subtype="DISTANCE", unit="LENGTH")
     seed: IntProperty(name="Seed", description="Same seed, same result", default=0, min=0)
@@ -44,7 +42,7 @@ class OptionsMixin:
 def job_options(source) -> JobOptions:
     """JobOptions from anything that has the mixin's properties. OptionError when they do not go together."""
     body = bpy.path.abspath(source.body) if source.body else None
-    return JobOptions(preset=source.preset, device=source.device, surface=source.surface, face=source.use_face,
+    return JobOptions(preset=source.preset, device=source.device, surface=source.surface, face=source.face,
                       body=body, height_m=round(source.height, 4) or None, seed=source.seed,
                       person=source.person or None).checked()
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import mesh, rig, skeleton
 from .material import new_material
-from .person import TAG
+from .person import TAG, poses_of
 from .result import PersonResult
 
 PHOTO_POSE, A_POSE = "photo pose", "A-pose"
@@ -91,7 +91,7 @@ def _build(result: PersonResult, scene: bpy.types.Scene) -> PersonObjects:
     for block in (collection, armature):
         block[TAG] = report
     armature["likeness_height_m"] = float(result.height_m)
-    armature["likeness_photo_pose"], armature["likeness_a_pose"] = photo.name, a_pose.name
+    armature["likeness_photo_pose"], armature["likeness_a_pose"] = photo, a_pose
     armature["likeness_blender_from_camera"] = [float(x) for x in camera_from.ravel()]   # to match the photo's camera
 
     _select(person)
@@ -123,6 +123,7 @@ def _body_object(name: str, result: PersonResult, body_from: np.ndarray,
     data = mesh.new_mesh(f"{name}_body", vertices, result.body_faces)
     mesh.add_uv(data, "UVMap", result.fitted_uv)
     obj = bpy.data.objects.new(f"{name}_body", data)
+    obj["likeness_body"] = True
     collection.objects.link(obj)
     mesh.add_weights(obj, result.joint_names, result.body_weight_joints, result.body_weight_values)
     return obj
@@ -130,18 +131,34 @@ def _body_object(name: str, result: PersonResult, body_from: np.ndarray,
 
 def _select(person: bpy.types.Object) -> None:
     layer = bpy.context.view_layer
+    layer.update()      # else it does not know the new objects yet
     if person.name not in layer.objects:
-        return
+        return          # built into another scene than the one that is shown
     for obj in layer.objects:
         obj.select_set(False)
     person.select_set(True)
     layer.objects.active = person
 
 
+def rename(person: PersonObjects, wanted: str) -> None:
+    """Gives a person (all its data) another name, if that is free."""
+    old = person.collection.name
+    new = _free_name(wanted)
+    blocks = [person.collection, person.photo_pose, person.a_pose]
+    for obj in (person.armature, person.mesh, person.body):
+        if obj is not None:
+            blocks += [obj, obj.data]
+    for material in person.mesh.data.materials:
+        blocks += [material, *(n.image for n in material.node_tree.nodes if getattr(n, "image", None))]
+    for block in blocks:
+        if block.name.startswith(old):
+            block.name = new + block.name[len(old):]
+
+
 def remove(collection: bpy.types.Collection) -> None:
     """Takes a person out of the file, with all that only this person uses."""
     objects = list(collection.objects)
-    actions = [bpy.data.actions.get(o.get(k, "")) for o in objects for k in ("likeness_photo_pose", "likeness_a_pose")]
+    actions = {a for o in objects for a in poses_of(o) if a is not None}
     datas = {o.data for o in objects if o.data is not None}
     materials = {m for d in datas for m in getattr(d, "materials", ()) if m is not None}
     images = {n.image for m in materials if m.node_tree for n in m.node_tree.nodes if getattr(n, "image", None)}
@@ -154,6 +171,6 @@ def remove(collection: bpy.types.Collection) -> None:
             if block.users - int(block.use_fake_user) <= 0:
                 getattr(bpy.data, kind).remove(block)
     for action in actions:
-        if action is not None and action.users <= 1:
+        if action.users - int(action.use_fake_user) <= 0:
             bpy.data.actions.remove(action)
     bpy.data.collections.remove(collection)

@@ -34,8 +34,7 @@ class Session:
 
     def add(self, photo: Path, options: JobOptions, replaces: str = "") -> Job:
         """Puts a photo into the queue."""
-        folder = self.folder() / f"job-{len(list(self.folder().glob('job-*'))) + 1:04d}"
-        folder.mkdir()
+        folder = Path(tempfile.mkdtemp(prefix="job-", dir=self.folder()))
         job = self.queue.add(Path(photo), options, folder, replaces)
         self.sync()
         return job
@@ -60,6 +59,7 @@ class Session:
         made = scene.build(result.load(job.folder))
         if job.replaces and job.replaces in bpy.data.collections:
             scene.remove(bpy.data.collections[job.replaces])
+            scene.rename(made, job.replaces)
         (job.folder / result.FILE).unlink(missing_ok=True)     # large, and no longer needed
         job.made = made.collection.name
         made.armature["likeness_photo"] = str(job.photo)

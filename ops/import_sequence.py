@@ -1,0 +1,61 @@
+"""Import all photos of a folder, one after the other, each as a person of its own."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, CollectionProperty, StringProperty
+
+from ..addon import properties
+from ..neural.contract.errors import OptionError
+from .import_photo import _PRIVATE, EXTENSIONS, draw_options
+from .runner import QueueRunner, options_of, take_panel_options
+
+
+def photos_of(directory: Path, names: list[str]) -> list[Path]:
+    """The named files of a folder, or all its photos in the order of their names."""
+    if names:
+        return [directory / n for n in names]
+    if not directory.is_dir():
+        return []
+    return sorted(p for p in directory.iterdir()
+                  if p.suffix.lower() in EXTENSIONS and p.is_file() and not p.name.startswith("."))
+
+
+class LIKENESS_OT_import_sequence(properties.OptionsMixin, QueueRunner, bpy.types.Operator):
+    """Make a person from each photo of a folder"""
+
+    bl_idname = "likeness.import_sequence"
+    bl_label = "Import Folder of Photos"
+    bl_options = {"REGISTER", "PRESET"}
+
+    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "SKIP_PRESET"})
+    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options=_PRIVATE)
+    filter_glob: StringProperty(default=";".join(f"*{e}" for e in EXTENSIONS), options=_PRIVATE)
+    filter_folder: BoolProperty(default=True, options=_PRIVATE)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self.windowed = True
+        take_panel_options(self, context)
+        if self.directory:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        folder = Path(bpy.path.abspath(self.directory)) if self.directory else None
+        photos = photos_of(folder, [f.name for f in self.files if f.name]) if folder else []
+        if not photos:
+            self.report({"ERROR"}, "There is no photo in this folder.")
+            return {"CANCELLED"}
+        try:
+            options = options_of(self)
+        except OptionError as exc:
+            return self.refuse(exc)
+        return self.run(context, photos, options)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        self.layout.row().prop(self, "preset", expand=True)
+        draw_options(self.layout.column(), self)
+
+
+CLASSES = (LIKENESS_OT_import_sequence,)
