@@ -80,8 +80,19 @@ class Evidence:
             return not thigh_seen or self.direction(f"{side}_hip", f"{side}_knee")[1] > 0.7
         thigh, shin = self.direction(f"{side}_hip", f"{side}_knee"), self.direction(f"{side}_knee", f"{side}_ankle")
         a, b = self.pixels[knee] - self.pixels[hip], self.pixels[ankle] - self.pixels[knee]
+        whole = self.pixels[ankle] - self.pixels[hip]
         bend = np.degrees(np.arccos(np.clip(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-6), -1, 1)))
-        return bool(thigh @ shin > 0.75 and bend < 22 and thigh[1] > 0.8 and shin[1] > 0.7)
+        long = np.linalg.norm(whole) > 0.78 * 0.45 * self.size_px      # hip to ankle is 0.45 of the height
+        down = whole[1] > 0.9 * np.linalg.norm(whole)
+        return bool(thigh @ shin > 0.6 and bend < 25 and long and down and thigh[1] > 0.7 and shin[1] > 0.7)
+
+    @property
+    def stands(self) -> bool:
+        """Upright on straight legs, as far as the photo shows: nothing speaks for a lean to or from the camera."""
+        up = 0.5 * (self.at("left_shoulder") + self.at("right_shoulder") - self.at("left_hip") - self.at("right_hip"))
+        up = up / max(float(np.linalg.norm(up)), 1e-6)
+        hips = max(self.seen("left_hip"), self.seen("right_hip"))
+        return bool(self.standing_leg("left") and self.standing_leg("right") and (up[1] < -0.9 or hips < 0.3))
 
     def wrist_in_front(self, side: str) -> bool:
         """The wrist is seen over the trunk: so it is nearer than the trunk."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..contract.frames import Camera
 from .model import BodyModel
+from .rotations import matrix_from_axis_angle
 
 MESH_OF = {
     "nose": 4, "left_eye_inner": 362, "left_eye_outer": 263, "right_eye_inner": 133, "right_eye_outer": 33,
@@ -15,11 +16,16 @@ MESH_OF = {
 """Landmark of the body model: point of MediaPipe's 468-point face mesh."""
 
 
+PITCH_TRUST = 0.7
+"""Nodding is what the mesh shows worst (7 degrees spread on level heads), so it is drawn to level."""
+
+
 def head_rotation(mesh: np.ndarray, camera: Camera, model: BodyModel) -> np.ndarray | None:
     """Rotation (3, 3) that takes the head at rest (frame `body`) to camera axes.
 
-    mesh (468, 3) pixels of `camera`'s canvas, z in the same scale. Kabsch on 15 points, then from the viewing ray of the face to
-    camera axes (the mesh is a weak-perspective picture of what lies straight ahead). None when the model lacks the points.
+    mesh (468, 3) pixels of `camera`'s canvas, z in the same scale. Kabsch on 15 points, then sideways from the viewing ray of the face
+    to camera axes (the mesh is a weak-perspective picture of what lies straight ahead). The ray's height is left out: over 12 photos that
+    gives level heads (median 2 degrees), with it they nod by 14, since few photos are whole pictures of a level camera. None when the model lacks the points.
     """
     names = [n for n in MESH_OF if n in model.landmark_names]
     if len(names) < 10:
@@ -30,8 +36,17 @@ def head_rotation(mesh: np.ndarray, camera: Camera, model: BodyModel) -> np.ndar
     u, _, vt = np.linalg.svd(b.T @ a)
     fix = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
     rotation = u @ fix @ vt
-    ray = camera.rays(mesh[:, :2].mean(0))
-    ray = ray / np.linalg.norm(ray)
-    x = np.cross([0.0, 1.0, 0.0], ray)
-    x = x / np.linalg.norm(x)
-    return np.stack([x, np.cross(ray, x), ray], 1) @ rotation
+    rotation = _less_nod(rotation)
+    turn = np.arctan(camera.rays(mesh[:, :2].mean(0))[0])
+    return matrix_from_axis_angle(np.array([0.0, turn, 0.0])) @ rotation
+
+
+def _less_nod(rotation: np.ndarray) -> np.ndarray:
+    """The same look with its nod out of the level reduced to PITCH_TRUST of itself."""
+    front = rotation[:, 2]                                     # where the face looks; camera y is down
+    nod = np.arcsin(np.clip(front[1], -1, 1))                  # > 0: looks down
+    axis = rotation[:, 0] - rotation[:, 0] @ np.array([0, 1.0, 0]) * np.array([0, 1.0, 0])
+    axis = axis / max(float(np.linalg.norm(axis)), 1e-6)
+    back = matrix_from_axis_angle(axis * nod * (1 - PITCH_TRUST))
+    other = back.T
+    return min((back @ rotation, other @ rotation), key=lambda r: abs(r[1, 2]))

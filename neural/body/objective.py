@@ -24,9 +24,10 @@ class Spreads:
 
     landmark: float = 0.008       # libraries.md §3: 1.2 % to OpenPose, half of it definition
     direction: float = 16.0       # 3D bone directions; libraries.md §4: 55 mm PA-MPJPE
-    trunk_depth: float = 4.0      # how far a standing person's trunk leans to or from the camera
+    stand: float = 1.2            # how far a person who stands leans to or from the camera
+    trunk_depth: float = 5.0      # the same for the trunk of one who does not plainly stand; may be given up
     leg_depth: float = 5.0
-    tilt: float = 3.0             # camera pitch
+    tilt: float = 1.5             # camera pitch; more would let a standing person lean
     head: float = 6.0             # face mesh
     head_level: float = 6.0       # no face mesh: the head is held level
     foot_flat: float = 6.0
@@ -76,8 +77,10 @@ class Objective:
         pairs = [(LANDMARK[a], LANDMARK[b]) for a, b, _ in BONES]
         self.a, self.b = (torch.tensor(k) for k in zip(*pairs))
         self.bone_dir = t(np.stack([e.direction(a, b) for a, b, _ in BONES]))
-        self.bone_trust = t([w * min(e.seen(a), e.seen(b)) for a, b, w in BONES])
+        self.bone_trust = t([w * min(e.seen(a), e.seen(b)) * (0.2 if e.standing_leg(a.split("_")[0]) and a[-3:] in ("hip", "nee") else 1.0)
+                             for a, b, w in BONES])            # the 3D landmarks bend the knees of everybody who stands
         self.standing = tuple(e.standing_leg(s) for s in ("left", "right"))
+        self.stands = e.stands
         self.front = tuple(e.wrist_in_front(s) for s in ("left", "right"))
         self.head = t(e.head) if e.head is not None else None
         self.ellipses = _trunk(model)
@@ -145,6 +148,11 @@ class Objective:
             return _give_up(((d @ side) / d.norm() / (spread * rad)) ** 2, give)
 
         neck, pelvis = b.joints[JOINT["neck"]], b.joints[JOINT["pelvis"]]
+        if self.stands:
+            feet = 0.5 * (b.joints[JOINT["left_ankle"]] + b.joints[JOINT["right_ankle"]])
+            return 0.5 * (lean(pelvis, neck, self.s.stand, 1e6) + lean(feet, pelvis, self.s.stand, 1e6)
+                          + lean(b.joints[JOINT["left_ankle"]], b.joints[JOINT["right_ankle"]], 10.0, 9.0)
+                          + ((b.world[0][:, 1] @ side) / (5 * rad)) ** 2)
         energy = lean(pelvis, neck, self.s.trunk_depth, 16.0)
         # the pelvis itself: its own up axis, so that a straight back is not made of a tipped pelvis and a bent spine
         tip = b.world[0][:, 1] @ side

@@ -70,7 +70,7 @@ def build(vertices: np.ndarray, bone: dict[str, np.ndarray], coco: dict[str, np.
     for side in ("left", "right"):
         tag = side[0].upper()
         for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
-            follow(f"{side}_{part}", joints[:, JOINT[f"{side}_{part}"]])
+            follow(f"{side}_{part}", coco[f"{side}_{part}"])       # where people see a joint, up to 4 cm from the bone's head
         follow(f"{side}_heel", coco[f"{side}_heel"])
         follow(f"{side}_small_toe", coco[f"{side}_small_toe"])
         for part, b in _BONE_OF.items():
