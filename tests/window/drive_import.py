@@ -1,0 +1,92 @@
+"""Runs inside a real Blender window (blender-shot): import by the fake worker, pictures on the way, checks at the end.
+
+Arguments after --: folder for pictures, folder with photos.
+"""
+
+import sys
+from pathlib import Path
+
+import bpy
+
+PICTURES, PHOTOS = (Path(a) for a in sys.argv[sys.argv.index("--") + 1:][:2])
+MODULE = "bl_ext.user_default.likeness"
+
+
+def state():
+    return bpy.context.window_manager.likeness
+
+
+def start(operator, **options):
+    window, area, region = view3d()  # noqa: F821  given by blender-shot
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        return operator("INVOKE_DEFAULT", **options)
+
+
+def until(condition, seconds, what):
+    waited = 0.0
+    while not condition():
+        assert waited < seconds, f"waited {seconds} s for: {what}"
+        waited += 0.1
+        yield 0.1
+
+
+def drive():
+    assert MODULE in bpy.context.preferences.addons, "the extension is not enabled"
+    for obj in list(bpy.data.objects):
+        if obj.type == "MESH":
+            bpy.data.objects.remove(obj)
+    sidebar("Likeness")  # noqa: F821
+    yield 1.5
+    shot(str(PICTURES / "1-idle.png"))  # noqa: F821
+    bpy.ops.ed.undo_push(message="before")
+
+    # a photo, watched half-way, while Blender goes on living
+    assert start(bpy.ops.likeness.import_photo, filepath=str(PHOTOS / "slow_anna.jpg"), preset="draft") == {"RUNNING_MODAL"}
+    start(bpy.ops.likeness.import_photo, filepath=str(PHOTOS / "bert.jpg"), preset="draft")
+    yield from until(lambda: state().fraction > 0.3, 60, "progress")
+    assert state().running and state().photo == "slow_anna.jpg" and state().waiting == 1
+    shot(str(PICTURES / "2-running.png"))  # noqa: F821
+    yield from until(lambda: not state().running, 90, "both photos")
+    assert [j.state for j in state().jobs] == ["DONE", "DONE"], [(j.state, j.note) for j in state().jobs]
+    rig = bpy.data.objects["slow_anna_rig"]
+    rig.location.x -= 0.9
+    window, area, region = view3d()  # noqa: F821
+    area.spaces.active.shading.type = "MATERIAL"
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.view3d.view_axis(type="FRONT")
+        bpy.ops.view3d.view_all()
+    yield 4.0
+    shot(str(PICTURES / "3-done.png"))  # noqa: F821
+
+    # one undo step a person
+    rig.location.x += 0.9
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.ed.undo()
+        assert "bert_rig" not in bpy.data.objects and "slow_anna_rig" in bpy.data.objects, list(bpy.data.objects.keys())
+        bpy.ops.ed.undo()
+        assert "slow_anna_rig" not in bpy.data.objects
+        bpy.ops.ed.redo()
+        assert "slow_anna_rig" in bpy.data.objects and "slow_anna" in bpy.data.meshes
+    yield 0.5
+
+    # a failure becomes a dialog
+    start(bpy.ops.likeness.import_photo, filepath=str(PHOTOS / "fail.jpg"), preset="draft")
+    yield from until(lambda: not state().running, 60, "the failing photo")
+    yield 1.5
+    shot(str(PICTURES / "4-failed.png"))  # noqa: F821
+    assert state().error_code == "person.none"
+    view = window
+    view.event_simulate(type="ESC", value="PRESS")
+    view.event_simulate(type="ESC", value="RELEASE")
+    yield 0.5
+
+    # Esc cancels, soon
+    start(bpy.ops.likeness.import_photo, filepath=str(PHOTOS / "slow_carl.jpg"), preset="draft")
+    yield from until(lambda: state().fraction > 0.1, 60, "progress of the third")
+    view.event_simulate(type="MOUSEMOVE", value="NOTHING", x=400, y=400)
+    view.event_simulate(type="ESC", value="PRESS")
+    view.event_simulate(type="ESC", value="RELEASE")
+    yield from until(lambda: not state().running, 15, "the cancel")
+    assert state().jobs[-1].state == "CANCELLED" and "slow_carl_rig" not in bpy.data.objects
+    yield 0.5
+    print("WINDOW TEST PASSED", flush=True)

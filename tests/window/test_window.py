@@ -1,0 +1,87 @@
+"""One real Blender window: the built extension is installed, a photo is imported, pictures are taken.
+
+LIKENESS_BLENDER names a folder made by get-blender (or a blender executable), LIKENESS_BLENDER_SHOT the blender-shot
+program; without them the test is skipped. LIKENESS_PICTURES: where the pictures shall stay.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+FAKE = HERE.parent / "blender" / "fake_worker.py"
+
+
+def tools() -> tuple[Path, Path]:
+    shot = Path(os.environ.get("LIKENESS_BLENDER_SHOT") or shutil.which("blender-shot") or "")
+    blender = Path(os.environ.get("LIKENESS_BLENDER") or "")
+    program = blender / "blender" if blender.is_dir() else blender
+    if not shot.is_file():
+        pytest.skip("no blender-shot (set LIKENESS_BLENDER_SHOT)")
+    if not program.is_file():
+        pytest.skip("no real Blender (set LIKENESS_BLENDER)")
+    return shot, program
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The zip, built and validated by Blender itself, installed into a fresh user folder."""
+    _, program = tools()
+    work = tmp_path_factory.mktemp("window")
+    env = os.environ | {"BLENDER_USER_RESOURCES": str(work / "user"), "LIKENESS_PYTHON": str(FAKE)}
+    (work / "user").mkdir()
+    (work / "zip").mkdir()
+
+    def command(*arguments: str) -> str:
+        done = subprocess.run([str(program), "--command", "extension", *arguments], env=env, capture_output=True, text=True,
+                              timeout=180)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    command("build", "--source-dir", str(ROOT), "--output-dir", str(work / "zip"))
+    (archive,) = (work / "zip").glob("likeness-*.zip")
+    command("validate", str(archive))
+    command("install-file", "-r", "user_default", "-e", str(archive))
+    return work, env, archive
+
+
+def test_zip_holds_only_what_runs(installed):
+    import zipfile
+    names = zipfile.ZipFile(installed[2]).namelist()
+    assert "blender_manifest.toml" in names and any(n.startswith("neural/contract/") for n in names)
+    assert any(n.startswith("requirements/") for n in names)
+    unwanted = ("tests/", "train/", "evaluate/", "docs/", "benchmarks/", ".venv/", ".git", "dev.py", "out/", "build/")
+    assert not [n for n in names if n.startswith(unwanted) or "__pycache__" in n]
+
+
+def test_command_line_of_a_real_blender(installed, tmp_path):
+    _, program = tools()
+    _, env, _ = installed
+    (tmp_path / "anna.jpg").write_bytes(b"x")
+    (tmp_path / "fail.jpg").write_bytes(b"x")
+    for photos, output, status in ((("anna.jpg",), "a.glb", 0), (("anna.jpg", "fail.jpg"), "b.blend", 3), ((), "c.blend", 2)):
+        done = subprocess.run([str(program), "-c", "likeness", *(str(tmp_path / p) for p in photos), "-o",
+                               str(tmp_path / output), "--preset", "draft"], env=env, capture_output=True, text=True, timeout=120)
+        assert done.returncode == status, done.stdout + done.stderr
+        assert (tmp_path / output).exists() == (status != 2)
+
+
+def test_window(installed, tmp_path):
+    shot, program = tools()
+    work, env, _ = installed
+    pictures = Path(os.environ.get("LIKENESS_PICTURES") or tmp_path)
+    for name in ("slow_anna.jpg", "bert.jpg", "fail.jpg", "slow_carl.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    where = program.parent if (program.parent / "enter").exists() else program
+    done = subprocess.run([str(shot), "-e", "-u", "-t", "240", str(where),
+                           str(HERE / "drive_import.py"), str(pictures / "5-end.png"), "--", str(pictures), str(tmp_path)],
+                          env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "WINDOW TEST PASSED" in done.stdout, done.stdout[-4000:] + done.stderr[-4000:]
+    for name in ("1-idle", "2-running", "3-done", "4-failed", "5-end"):
+        assert (pictures / f"{name}.png").stat().st_size > 20_000
