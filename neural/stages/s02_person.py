@@ -58,7 +58,7 @@ class Person:
     right_hand: np.ndarray | None
     framing: str
     facing: str
-    method: str = "blazepose+facemesh+grabcut"
+    method: str = "blazepose+facemesh+localcolour"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class PersonConfig:
     rough_margin: float = 0.25      # of the first look, where the border is not known yet
     too_small_px: float = 60.0      # a person's longer side in photo pixels: below, nothing is gained
     small_part: float = 0.4         # warn when the person's longer side is below this part of the canvas
-    dark_level: float = 45.0        # median of the brightest channel inside the mask, 0-255: warn below
+    dark_level: float = 90.0        # 95th percentile of the brightest channel inside the mask, 0-255 (the median
+                                    # would call black clothes in sunlight dark)
     grey_chroma: float = 3.0        # 99th percentile of |R-G|, |G-B| in the photo, 0-255: below, it is greyscale
     face_presence: float = 0.5      # of the mesh network
     alpha_cover: float = 0.8        # the file's own matte is used when it covers this part of the pose's mask
@@ -89,7 +90,7 @@ def find_person(photo: Photo, nets: LandmarkNets, context: Context, config: Pers
     chosen = _choose(found, context)
     person = found[chosen]
     inside_photo = describe.in_photo(person.pose, image.width, image.height)
-    framing = describe.framing(inside_photo)
+    framing = describe.framing(person.pose, image.width, image.height)
     if not inside_photo[[LANDMARK["left_shoulder"], LANDMARK["right_shoulder"]]].any():
         raise _only_face()
     if (person.box[2:] - person.box[:2]).max() < config.too_small_px:
@@ -111,7 +112,7 @@ def find_person(photo: Photo, nets: LandmarkNets, context: Context, config: Pers
     crop = canvas.cut(photo.rgb, square, size)
     within = canvas.inside(photo.rgb.shape[:2], square, size)
     context.step(3, 5)
-    mask, mask_method = _mask(photo, nets, image, person, own_mask, square, crop, config)
+    mask, mask_method = _mask(photo, nets, image, person, [left, right], own_mask, square, crop, config)
     mask = np.where(within, mask, 0).astype(np.float32)
     context.step(4, 5)
 
@@ -183,13 +184,26 @@ def _photo_camera(photo: Photo) -> Camera:
     return Camera(w, h, photo.focal_px, photo.focal_px, w / 2, h / 2)
 
 
-def _opinions(nets: LandmarkNets, image: Pyramid, pose: Pose, square: tuple[int, int, int], size: int) -> tuple:
-    """Prior of the silhouette and the pose's own mask, (size, size) float32, on the canvas of `square`."""
+def _opinions(nets: LandmarkNets, image: Pyramid, person: people.Found, square: tuple[int, int, int], size: int,
+              fine: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Prior of the silhouette and the pose's own mask, (size, size) float32, on the canvas of `square`.
+
+    The pose's mask is the better one when its region is filled by the person; when the photo shows only the upper
+    part of a large region, the silhouette network sees finer.
+    """
     x0, y0, side = square
-    region = Roi(x0 + side / 2, y0 + side / 2, float(side))
-    sil = cv2.resize(selfie.silhouette(nets, image, region), (size, size), interpolation=cv2.INTER_CUBIC)
-    own = pose.mask_on(np.linalg.inv(canvas.photo_from_canvas(square, size)), (size, size))
-    return np.clip(matte.rough(own, sil), 0, 1), own
+    canvas_from_photo = np.linalg.inv(canvas.photo_from_canvas(square, size))
+    shown = side / person.pose.roi.side
+    if fine and shown > 0.6:
+        own = people.pose_mask(nets, image, person.pose, canvas_from_photo, size)
+    else:
+        own = person.pose.mask_on(canvas_from_photo, (size, size))
+    weight = float(np.clip((0.75 - shown) / 0.4, 0, 1)) * 0.6
+    if weight <= 0:
+        return own, own
+    sil = selfie.silhouette(nets, image, Roi(x0 + side / 2, y0 + side / 2, float(side)))
+    sil = np.clip(cv2.resize(sil, (size, size), interpolation=cv2.INTER_CUBIC), 0, 1)
+    return matte.rough(own, sil, weight).astype(np.float32), own
 
 
 def _square(photo: Photo, nets: LandmarkNets, image: Pyramid, person: people.Found, own_mask: np.ndarray | None,
@@ -199,7 +213,7 @@ def _square(photo: Photo, nets: LandmarkNets, image: Pyramid, person: people.Fou
     if own_mask is not None:
         solid = canvas.cut(own_mask, first, 256, replicate=False) > 0.5
     else:
-        prior, pose_mask = _opinions(nets, image, person.pose, first, 256)
+        prior, pose_mask = _opinions(nets, image, person, first, 256, fine=False)
         solid = matte.component(prior > 0.5, pose_mask > 0.5)
         if _alpha_covers(photo, person.pose, config):
             solid = matte.component(canvas.cut(photo.alpha, first, 256, replicate=False) > 25, pose_mask > 0.5)
@@ -229,24 +243,51 @@ def _alpha_covers(photo: Photo, pose: Pose, config: PersonConfig) -> bool:
     return len(p) > 0 and float((photo.alpha[p[:, 1], p[:, 0]] > 127).mean()) >= config.alpha_cover
 
 
-def _mask(photo: Photo, nets: LandmarkNets, image: Pyramid, person: people.Found, own_mask: np.ndarray | None,
-          square: tuple[int, int, int], crop: np.ndarray, config: PersonConfig) -> tuple[np.ndarray, str]:
+def _mask(photo: Photo, nets: LandmarkNets, image: Pyramid, person: people.Found, limbs: list[hands.Hand | None],
+          own_mask: np.ndarray | None, square: tuple[int, int, int], crop: np.ndarray,
+          config: PersonConfig) -> tuple[np.ndarray, str]:
     """(S, S) float32 matte on the canvas, and what made it."""
     size = crop.shape[0]
     if own_mask is not None:
         return np.clip(canvas.cut(own_mask, square, size, replicate=False), 0, 1), "own-mask"
-    grab_size = min(size, matte.MatteConfig.grab_side)
-    prior, pose_mask = _opinions(nets, image, person.pose, square, grab_size)
     if _alpha_covers(photo, person.pose, config):
         alpha = canvas.cut(photo.alpha, square, size, replicate=False).astype(np.float32) / 255
-        seeds = cv2.resize(pose_mask, (size, size)) > 0.5
-        touched = matte.component(alpha > 0.02, seeds)
-        return alpha * touched, "alpha"
+        seeds = person.pose.mask_on(np.linalg.inv(canvas.photo_from_canvas(square, size)), (size, size)) > 0.5
+        return alpha * matte.component(alpha > 0.02, seeds), "alpha"
+    work = min(size, matte.MatteConfig.work_side)
+    prior, pose_mask = _opinions(nets, image, person, square, work, fine=True)
+    prior = _with_limbs(prior, person.pose, limbs, np.linalg.inv(canvas.photo_from_canvas(square, work)))
     solid = matte.component(prior > 0.5, pose_mask > 0.5)
-    prior = np.where(solid, prior, np.minimum(prior, 0.5)).astype(np.float32)
-    small = crop if grab_size == size else cv2.resize(crop, (grab_size, grab_size), interpolation=cv2.INTER_AREA)
-    cut = matte.tidy(matte.component(matte.grab(small, prior), pose_mask > 0.5), prior)
-    return matte.soften(crop, cut), "grabcut"
+    prior = np.where(solid, prior, np.minimum(prior, 0.4)).astype(np.float32)
+    small = crop if work == size else cv2.resize(crop, (work, work), interpolation=cv2.INTER_AREA)
+    soft = matte.tidy(matte.recolour(small, prior), prior, pose_mask > 0.5)
+    return matte.soften(crop, soft), "localcolour"
+
+
+def _with_limbs(prior: np.ndarray, pose: Pose, found_hands: list[hands.Hand | None],
+                canvas_from_photo: np.ndarray) -> np.ndarray:
+    """`prior` raised along the fingers that were found and inside seen feet: masks of 256 pixels lose both."""
+    sure = np.zeros(prior.shape, np.uint8)
+
+    def draw(points: np.ndarray, width: float, closed: bool = False) -> None:
+        p = np.round(apply_2d(canvas_from_photo, points) * 16 - 8).astype(np.int32)[None]
+        if closed:
+            cv2.fillPoly(sure, p, 1, shift=4)
+        cv2.polylines(sure, p, closed, 1, max(int(round(width * canvas_from_photo[0, 0])), 1), shift=4)
+
+    for hand in found_hands:
+        if hand is not None and hand.presence > 0.9:
+            xy = hand.points[:, :2]
+            width = 0.25 * np.hypot(*(xy[5] - xy[17]))
+            for first in (1, 5, 9, 13, 17):
+                draw(xy[[0, first, first + 1, first + 2, first + 3]], width * 0.7)
+            draw(xy[[0, 5, 9, 13, 17]], width, closed=True)
+    for side in ("left", "right"):
+        marks = [LANDMARK[f"{side}_{name}"] for name in ("ankle", "heel", "foot_index")]
+        if (pose.visibility[marks] > 0.7).all():
+            foot = pose.points[marks]
+            draw(foot, 0.2 * np.hypot(*(foot[2] - foot[1])), closed=True)
+    return np.where(sure > 0, np.maximum(prior, 0.85), prior).astype(np.float32)
 
 
 def _own_mask(context: Context, photo: Photo, pose: Pose) -> np.ndarray | None:
@@ -297,7 +338,7 @@ def _warnings(result: Person, photo: Photo, person: people.Found, inside_photo: 
     if (person.box[2:] - person.box[:2]).max() < config.small_part * context.sizes.canvas:
         context.warn("person.small", "The person is small in this photo; little detail can be had.")
     body = result.crop[result.mask > 0.5]
-    if len(body) and np.median(body.max(-1)) < config.dark_level:
+    if len(body) and np.percentile(body.max(-1), 95) < config.dark_level:
         context.warn("photo.dark", "The person is very dark in this photo; shape and colours are less sure.")
     sample = photo.rgb[:: max(photo.rgb.shape[0] // 256, 1), :: max(photo.rgb.shape[1] // 256, 1)].astype(np.int16)
     if np.percentile(np.abs(np.diff(sample, axis=-1)), 99) < config.grey_chroma:

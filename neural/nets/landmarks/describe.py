@@ -47,16 +47,15 @@ def in_photo(pose: Pose, width: int, height: int) -> np.ndarray:
     return (p[:, 0] >= 0) & (p[:, 1] >= 0) & (p[:, 0] < width) & (p[:, 1] < height)
 
 
-def framing(inside: np.ndarray) -> str:
-    """"full", "knees", "upper" or "face" from `in_photo`; one leg is enough (the other may be raised or hidden)."""
-    def any_of(*names: str) -> bool:
-        return any(inside[LANDMARK[f"{side}_{name}"]] for name in names for side in ("left", "right"))
-
-    if any_of("ankle"):
-        return "full"
-    if any_of("knee"):
-        return "knees"
-    return "upper" if any_of("hip", "elbow") else "face"
+def framing(pose: Pose, width: int, height: int) -> str:
+    """"full" (an ankle in the photo; the other may be hidden), "knees", "upper" (the chest) or "face"."""
+    inside = in_photo(pose, width, height)
+    for name, label in (("ankle", "full"), ("knee", "knees")):
+        if inside[LANDMARK[f"left_{name}"]] or inside[LANDMARK[f"right_{name}"]]:
+            return label
+    shoulders, hips = (pose.points[[LANDMARK[f"left_{n}"], LANDMARK[f"right_{n}"]]].mean(0) for n in ("shoulder", "hip"))
+    x, y = shoulders + 0.35 * (hips - shoulders)
+    return "upper" if 0 <= x < width and 0 <= y < height else "face"
 
 
 PARTS = {
