@@ -39,6 +39,7 @@ GRACE_S = 3.0           # and then the worker gets this long to be heard before 
 _SETUP = "Press Set Up Engine in the extension's preferences, then try again."
 _AGAIN = "Try again; if it happens with this photo each time, please copy the report and send it to us."
 _MEMORY = "Close other programs or choose a smaller preset (draft), then try again."
+_FRESH_AFTER = ("engine.broken", "engine.out-of-memory")
 _NO_MEMORY_WINDOWS = (0xC0000017, 0xC000012D)    # STATUS_NO_MEMORY, STATUS_COMMITMENT_LIMIT
 
 
@@ -229,6 +230,8 @@ class WorkerProcess:
             error = message.exception()
             if error.area in ("engine", "internal"):
                 error.trace = f"{error.trace}\n\nThe engine's last lines:\n{self._pipes.tail()}"
+            if error.area == "internal" or error.code in _FRESH_AFTER:
+                self._drop()                          # its state is in doubt (a CUDA context, half an import)
             self._finish(error)
 
     def _greet(self, hello: wire.Hello) -> None:

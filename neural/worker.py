@@ -27,6 +27,7 @@ from .worker_load import (as_likeness_error, give_memory_back, is_out_of_memory,
 IDLE_S = 300.0      # seconds without a job until the models leave memory; LIKENESS_IDLE_S and Run.idle_s override it
 LONGEST_IDLE_S = 1e6  # what a wait may be given on every system
 TILE = 2048         # pixels: the first try's largest canvas tile (Context.tile); the papers' canvas, so no tiles at all
+WATCH_S = 8.0       # seconds a locked-up process waits before it writes its stacks; less than the client's hang_limit
 SAID_EVERY_S = 0.05  # at most twenty progress lines a second
 
 PipelineFactory = Callable[[str], Any]
@@ -189,7 +190,7 @@ class Worker:
     def _watch(self) -> None:
         """Let faulthandler's own thread (which needs no Python lock) write all stacks to stderr shortly before the
         other side takes us for hung: its report then says where."""
-        faulthandler.dump_traceback_later(max(self._quiet, 10.0) * 0.8, file=2)
+        faulthandler.dump_traceback_later(max(self._quiet * 0.8, WATCH_S), file=2)
 
     def _beat(self) -> None:
         while True:

@@ -19,15 +19,17 @@ _OOM_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory"
               "insufficient memory", "unable to allocate", "bad_alloc", "failed to allocate")
 """What torch (CPU, CUDA, MPS), cuBLAS, OpenCV, numpy and C++ libraries write when memory is out."""
 
-_REMEDY_SETUP = "Press Set Up Engine to make the engine's environment anew, then try again."
-
 
 def load_pipeline(device: str) -> Any:
     """Import the pipeline and make it. Raises EngineError (engine.broken) when a library is missing or does not load."""
     try:
         from .pipeline import Pipeline
     except (ImportError, OSError) as exc:     # OSError: a DLL or shared library that does not load
-        raise EngineError("engine.broken", f"The engine's environment is not complete ({exc}).", _REMEDY_SETUP,
+        if (getattr(exc, "name", None) or "").startswith(__package__):
+            raise EngineError("engine.broken", f"The extension is not complete ({exc}).",
+                              "Install the extension again, then try again.", traceback.format_exc()) from exc
+        raise EngineError("engine.broken", f"The engine's environment is not complete ({exc}).",
+                          "Press Set Up Engine to make the engine's environment anew, then try again.",
                           traceback.format_exc()) from exc
     return Pipeline(device)
 
