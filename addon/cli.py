@@ -29,6 +29,8 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-face", action="store_true", help="leave the face refinement out")
     parser.add_argument("--height", type=float, metavar="M", help="height of the person in metres")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same result")
+    parser.add_argument("--stitch", action="store_true", help="stitch front and back directly instead of Poisson")
+    parser.add_argument("--mask", metavar="PATH", help="your own mask image of the photo's size")
     parser.add_argument("--person", type=int, metavar="N", help="which of the people found; 0 is the largest")
 
 
@@ -36,7 +38,8 @@ def job_options(args: argparse.Namespace) -> JobOptions:
     """JobOptions of parsed arguments; OptionError when a value cannot be."""
     return JobOptions(preset=args.preset, device=args.device, surface=args.surface,
                       body=str(Path(args.body).absolute()) if args.body else None, face=not args.no_face,
-                      height_m=args.height, seed=args.seed, person=args.person).checked()
+                      height_m=args.height, seed=args.seed, person=args.person, stitch=args.stitch,
+                      mask=str(Path(args.mask).absolute()) if args.mask else None).checked()
 
 
 def parser() -> argparse.ArgumentParser:

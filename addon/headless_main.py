@@ -1,4 +1,4 @@
-"""`python addon/headless_main.py PHOTO... --out DIR --python ENGINE_PYTHON [options]`, in an environment that has bpy.
+"""`python addon/headless_main.py PHOTO... --out DIR --engine-python PYTHON [options]`, in an environment that has bpy.
 
 What `dev.py run` calls. The repository is loaded as the package `likeness`, so that relative imports work as they do
 inside Blender. Exit status: 0 all good, 2 wrong usage, 3 some photo failed, 130 cancelled.
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="dev.py run")
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--python", required=True, type=Path, help="the engine's interpreter")
+    parser.add_argument("--engine-python", required=True, type=Path, help="the engine's interpreter")
     parser.add_argument("--cache", type=Path, help="folder that keeps stage results between runs")
     parser.add_argument("--log", type=Path, help="file for what the engine writes to stderr")
     cli.add_job_options(parser)
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
         return headless.EXIT_USAGE
     with cli.interruptible() as asked:
         answers = headless.process([p.absolute() for p in args.photos], args.out.absolute(), options,
-                                   args.python.absolute(), headless.print_line, lambda: asked[0], args.cache, args.log)
+                                   args.engine_python.absolute(), headless.print_line, lambda: asked[0], args.cache, args.log)
     return headless.exit_status(answers)
 
 

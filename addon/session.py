@@ -24,6 +24,7 @@ class Session:
         self.queue = Queue(self._worker, self._build)
         self.setup: Setup | None = None
         self.pumped = False          # an operator pumps the queue just now
+        self._shown: Job | None = None
 
     def folder(self) -> Path:
         """This session's own temporary folder: jobs, cache, log. Gone when Blender ends."""
@@ -79,6 +80,8 @@ class Session:
             note = job.error.message if job.state == FAILED and job.error else ""
             row.number, row.name, row.state, row.made, row.note = job.number, job.photo.name, job.state, job.made, note
             row.seconds = job.seconds if job.ended else 0.0
+        if current is not None and current is not self._shown:
+            self._shown, state.active_job = current, self.queue.jobs.index(current)
 
     def ended(self, job: Job) -> None:
         """Called once for a job that has just ended: keeps its error for the dialog, or clears an older one."""

@@ -32,11 +32,11 @@ class LIKENESS_OT_show_error(bpy.types.Operator):
         for number, line in enumerate(wrapped(state.error_remedy, 62)):
             column.label(text=line, icon="INFO" if number == 0 else "BLANK1")
         column.separator()
-        row = column.row()
-        row.operator("likeness.copy_report", icon="COPYDOWN")
-        side = row.row()
+        side = column.row()
         side.alignment, side.enabled = "RIGHT", False
         side.label(text=state.error_code)
+        # its own buttons: there is nothing to confirm or to cancel
+        self.layout.template_popup_confirm("likeness.copy_report", text="Copy Report", cancel_text="Close")
 
 
 class LIKENESS_OT_copy_report(bpy.types.Operator):

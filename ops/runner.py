@@ -20,6 +20,12 @@ def redraw(context: bpy.types.Context) -> None:
                 area.tag_redraw()
 
 
+def redraw_later() -> None:
+    """Twice more after the last event: panels that changed their height settle only with a further drawing."""
+    for seconds in (0.2, 0.8):
+        bpy.app.timers.register(lambda: redraw(bpy.context), first_interval=seconds)
+
+
 def options_of(operator) -> JobOptions:
     """The operator's options; the device of the preferences where the operator leaves it open."""
     options = properties.job_options(operator)
@@ -127,6 +133,7 @@ class QueueRunner:
         session.get().pumped = False
         session.get().sync()
         redraw(context)
+        redraw_later()
 
     def _after(self, job: Job) -> None:
         """Once for each job that has ended: undo step, message."""

@@ -24,7 +24,7 @@ def photos(folder: Path, *names: str) -> list[str]:
 
 
 def start(arguments: list[str], **more) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, str(ROOT / "addon" / "headless_main.py"), *arguments, "--python", str(FAKE)],
+    return subprocess.Popen([sys.executable, str(ROOT / "addon" / "headless_main.py"), *arguments, "--engine-python", str(FAKE)],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
 
 
