@@ -9,9 +9,11 @@ import numpy as np
 
 from ..contract.frames import Camera
 from .inflate import signed_distance, spread
+from .layers import PIECES, joined
 from .prior import Prior, capped
 
 STEEPEST = 0.03  # smallest |n_z| kept: a normal exactly along the silhouette has no side
+SINK = 0.06      # metres: surfaces of linked pieces nearer than this are one surface
 
 
 @dataclass(frozen=True)
@@ -33,22 +35,9 @@ def compose(prior: Prior, camera: Camera, matte: np.ndarray, inside: np.ndarray)
     distance = np.where(inside, signed_distance(np.where(inside, matte, 0.0), inside), -1.0)
     mask = distance > 0
     near_to_edge = capped(distance / scale, prior.cap).astype(np.float32)
-    front, back = np.full((size, size), np.inf, np.float32), np.full((size, size), -np.inf, np.float32)
-    normal_front, normal_back = np.zeros((size, size, 3), np.float32), np.zeros((size, size, 3), np.float32)
-    owner_front, owner_back = np.full((size, size), -1, np.int8), np.full((size, size), -1, np.int8)
-    for piece in prior.pieces:
-        box, fields = _enlarged(piece, scale, size)
-        ratio, middle, domain = fields
-        domain = (domain > 0.5) & mask[box]
-        half = np.sqrt(np.maximum(ratio * near_to_edge[box], 1e-8))
-        for depth, normal, owner, side in ((front, normal_front, owner_front, -1), (back, normal_back, owner_back, 1)):
-            z = middle + side * half
-            better = domain & (z < depth[box] if side < 0 else z > depth[box])
-            depth[box] = np.where(better, z, depth[box])
-            owner[box] = np.where(better, piece.index, owner[box])
-            slopes = _slopes(middle, ratio * near_to_edge[box], half, side)
-            n = normals_from_slopes(z, *slopes, camera, box, side)
-            normal[box] = np.where(better[..., None], n, normal[box])
+    drawn = [_draw(piece, camera, scale, mask, near_to_edge) for piece in prior.pieces]
+    front, normal_front, owner_front = _union(drawn, size, -1)
+    back, normal_back, owner_back = _union(drawn, size, 1)
     found = np.isfinite(front) & np.isfinite(back) & mask
     if not found.any():
         nothing = np.full((size, size), np.nan, np.float32)
@@ -64,6 +53,53 @@ def compose(prior: Prior, camera: Camera, matte: np.ndarray, inside: np.ndarray)
     return Composed(front, back, normal_front, normal_back, owner_front, owner_back, mask)
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """One piece on the large canvas within `box`: domain (h, w) bool, weight (h, w), and per side (-1, 1) z, normals."""
+
+    index: int
+    box: tuple[slice, slice]
+    domain: np.ndarray
+    weight: np.ndarray
+    z: dict[int, np.ndarray]
+    normal: dict[int, np.ndarray]
+
+
+def _draw(piece, camera: Camera, scale: float, mask: np.ndarray, near_to_edge: np.ndarray) -> _Drawn:
+    box, (ratio, middle, domain, weight) = _enlarged(piece, scale, camera.width)
+    half2 = np.maximum(ratio * near_to_edge[box], 1e-8)
+    half = np.sqrt(half2)
+    z = {side: middle + side * half for side in (-1, 1)}
+    normal = {side: normals_from_slopes(z[side], *_slopes(middle, half2, half, side), camera, box, side) for side in z}
+    return _Drawn(piece.index, box, (domain > 0.5) & mask[box], np.clip(weight, 0.01, 1), z, normal)
+
+
+def _union(drawn: list[_Drawn], size: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The outermost piece on one side; pieces that run into it are blended with it by their weights."""
+    rank = np.full((size, size), np.inf, np.float32)
+    best = np.full((size, size), np.nan, np.float32)
+    owner = np.full((size, size), -1, np.int8)
+    for d in drawn:
+        key = -side * d.z[side] + (1 - d.weight) * SINK
+        better = d.domain & (key < rank[d.box])
+        for target, value in ((rank, key), (best, d.z[side]), (owner, d.index)):
+            target[d.box] = np.where(better, value, target[d.box])
+    total = np.zeros((size, size), np.float32)
+    depth, normal = np.zeros((size, size), np.float32), np.zeros((size, size, 3), np.float32)
+    for d in drawn:
+        kin = np.array([j == d.index or joined(j, d.index) for j in range(len(PIECES))] + [False])[owner[d.box]]
+        away = (d.z[side] - best[d.box]) / SINK
+        share = np.where(d.domain & kin, d.weight * np.clip(1 - away * away, 0, 1) ** 2, 0)
+        share = np.where(d.domain & (owner[d.box] == d.index), np.maximum(share, 0.01), share).astype(np.float32)
+        total[d.box] += share
+        depth[d.box] += share * np.where(share > 0, d.z[side], 0)
+        normal[d.box] += share[..., None] * d.normal[side]
+    known = total > 0
+    depth = np.where(known, depth / np.maximum(total, 1e-9), np.inf if side < 0 else -np.inf).astype(np.float32)
+    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
+    return depth, normal, owner
+
+
 def _enlarged(piece, scale: float, size: int):
     """The piece's box and fields on the large canvas (pixel centres mapped exactly)."""
     rows, columns = piece.box
@@ -74,7 +110,8 @@ def _enlarged(piece, scale: float, size: int):
                          [0, 1 / scale, (top + 0.5) / scale - 0.5 - rows.start]])
     fields = [cv2.warpAffine(a, to_small, (right - left, bottom - top), flags=how | cv2.WARP_INVERSE_MAP,
                              borderMode=cv2.BORDER_REPLICATE)
-              for a, how in ((piece.half2, cv2.INTER_CUBIC), (piece.middle, cv2.INTER_CUBIC), (piece.domain, cv2.INTER_LINEAR))]
+              for a, how in ((piece.half2, cv2.INTER_CUBIC), (piece.middle, cv2.INTER_CUBIC),
+                             (piece.domain, cv2.INTER_LINEAR), (piece.weight, cv2.INTER_LINEAR))]
     return (slice(top, bottom), slice(left, right)), fields
 
 

@@ -36,7 +36,7 @@ LINKS = (("torso", "head"), ("torso", "left_arm"), ("torso", "right_arm"), ("lef
 
 OVERLAP = 0.06  # width of the shared strip beyond the cut, in body heights (10 cm at 1.75 m: over a thigh's radius)
 
-FACING = 0.75   # |n_z| of a cap from which it counts as facing the camera
+FACING = 0.75   # |n_z| of a cut's flat cap from which it counts as facing the camera
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Layer:
     normal_front: np.ndarray
     normal_back: np.ndarray
     part: np.ndarray
-    cut: np.ndarray
+    to_cut: np.ndarray
 
     @property
     def hit(self) -> np.ndarray:
@@ -74,6 +74,11 @@ def piece_of_joint() -> np.ndarray:
 def linked(a: int, b: int) -> bool:
     """Whether two pieces (indices) run into each other."""
     return (PIECES[a], PIECES[b]) in LINKS or (PIECES[b], PIECES[a]) in LINKS
+
+
+def joined(a: int, b: int) -> bool:
+    """Whether two pieces (indices) are neighbours on the skeleton, so that where they meet they are one surface."""
+    return linked(a, b) and {PIECES[a], PIECES[b]} != {"left_thigh", "right_thigh"}
 
 
 def body_layers(body, camera: Camera, device: str = "cpu") -> list[Layer | None]:
@@ -102,8 +107,7 @@ def _with_strips(body, piece: np.ndarray, k: int, reach: float) -> np.ndarray:
     if not len(border):
         return own
     near = cKDTree(body.rest_vertices[border]).query(body.rest_vertices, distance_upper_bound=reach)[0] <= reach
-    friends = np.array([j == k or (linked(j, k) and {PIECES[j], PIECES[k]} != {"left_thigh", "right_thigh"})
-                        for j in range(len(PIECES))])
+    friends = np.array([j == k or joined(j, k) for j in range(len(PIECES))])
     return own | (near & friends[piece])
 
 
@@ -119,8 +123,19 @@ def _draw(name, body, faces, normals, pixels, camera, device) -> Layer | None:
     if not near.hit.any():
         return None
     far = rasterize(vertices, closed, camera, farthest=True, device=device)
-    cut = (_edge_on(near, vertices, closed) & (near.face >= len(faces))) | (
-        _edge_on(far, vertices, closed) & (far.face >= len(faces)))
+    to_cut = np.full(near.face.shape, np.inf, np.float32)
+    if len(caps):
+        loop = np.unique(caps[caps < len(body.vertices)])
+        away = cKDTree(body.rest_vertices[loop]).query(body.rest_vertices)[0]
+        away = np.concatenate([away, np.zeros(len(centres))]).astype(np.float32)[:, None]
+        facing = np.ones(len(closed), bool)
+        cap = vertices[caps]
+        n = np.cross(cap[:, 1] - cap[:, 0], cap[:, 2] - cap[:, 0])
+        facing[len(faces):] = np.abs(n[:, 2]) > FACING * np.linalg.norm(n, axis=1)
+        for side in (near, far):
+            fair = (side.face >= len(faces)) & facing[np.maximum(side.face, 0)]
+            distance = np.where(side.hit & ~fair, side.interpolate(away, closed)[..., 0], np.inf)
+            to_cut = np.minimum(to_cut, distance)
     part = np.zeros(near.face.shape, np.uint8)
     sides = []
     for side in (near, far):
@@ -129,15 +144,7 @@ def _draw(name, body, faces, normals, pixels, camera, device) -> Layer | None:
     first = closed[np.maximum(near.face, 0), 0]
     known = near.hit & (first < len(body.part))
     part[known] = body.part[first[known]] + 1
-    return Layer(name, near.depth, far.depth, *sides, part, cut)
-
-
-def _edge_on(fragments, vertices, faces) -> np.ndarray:
-    """(H, W) bool: the triangle there is seen at a grazing angle. A cap that faces the camera is a fair surface."""
-    v = vertices[faces]
-    n = np.cross(v[:, 1] - v[:, 0], v[:, 2] - v[:, 0])
-    grazing = np.abs(n[:, 2]) < FACING * np.linalg.norm(n, axis=1)
-    return grazing[np.maximum(fragments.face, 0)] & fragments.hit
+    return Layer(name, near.depth, far.depth, *sides, part, to_cut)
 
 
 def _caps(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from ..contract.frames import Camera
 from ..contract.joints import JOINT
 from .inflate import STEPS, blurred, boundary_weights, laplacian_of, shifted, signed_distance, solve, spread
 from .layers import PIECES, Layer, body_layers, linked
+from .nudge import nudged
 
 HANDS = tuple(JOINT[n] + 1 for n in ("left_hand", "right_hand", "left_wrist", "right_wrist"))
 
@@ -31,7 +32,8 @@ class PriorConfig:
     relief: float = 0.0022         # blur of the body's relief: hides its triangles
     hold: float = 0.16             # length over which thickness is held at the body's own
     hand_half: float = 0.0095      # half thickness at which hands are limited (1.6 cm)
-    dive: float = 0.02            # length over which a piece sinks below its neighbour at its cut
+    cut: float = 0.012             # nearer than this to its cut a piece's surface is not used
+    blend: float = 0.05            # length from there over which it gains its full say against its neighbour
     hand_deep: float = 0.014       # a hand whose own half depth exceeds this points at the camera: kept as it is
     rounds: tuple[float, float] = (-3.6, -0.7)     # laplacian of s outside the body, limits (-2 = round limb)
 
@@ -42,6 +44,7 @@ class Piece:
 
     half2   (h, w) squared half thickness, m^2, divided by the capped distance to the silhouette (see `Prior.cap`).
     middle  (h, w) z of the middle surface, metres.        domain  (h, w) float32, 1 inside, for resampling.
+    weight  (h, w) in [0, 1]: say in the blend with linked pieces; towards the piece's cuts it falls to 0.
     """
 
     index: int
@@ -49,6 +52,7 @@ class Piece:
     half2: np.ndarray
     middle: np.ndarray
     domain: np.ndarray
+    weight: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def build(person, body, config: PriorConfig = PriorConfig(), device: str = "cpu"
     distance = cv2.resize(full, (side, side), interpolation=cv2.INTER_AREA) * (side / person.camera.width)
     distance = np.where(inside, distance, -1.0)
     mask = distance > 0
+    body = nudged(person, body)
     layers = body_layers(body, camera, device)
     height = max(body.height_m, 0.3)
     far = np.full(mask.shape, 1e6)
@@ -82,19 +87,29 @@ def build(person, body, config: PriorConfig = PriorConfig(), device: str = "cpu"
     nearest, owner = away.min(0), away.argmin(0)
     to_zero = boundary_weights(distance, inside)
     metre = float(np.median(body.vertices[:, 2])) / camera.fx              # metres per working pixel
+    domains = _domains(layers, away, nearest, mask, config, height)
     pieces = []
     for k, layer in enumerate(layers):
-        if layer is None:
-            continue
-        domain = mask & (away[k] <= config.reach * nearest + 1.0)
-        if domain.sum() < 12:
-            continue
-        pieces.append(_inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, height, config))
+        if domains[k].sum() >= 12:
+            pieces.append(_inflate(k, layer, domains[k], mask, distance, to_zero, nearest, owner, metre, height, config))
     trust = np.where(mask, np.exp(-(nearest * metre / (0.03 * height)) ** 2), 0.0).astype(np.float32)
     return Prior(camera, tuple(pieces), CAP, trust, tuple(layers))
 
 
 CAP = 6.0  # working pixels within which s is taken as proportional to the distance from the silhouette
+
+
+def _domains(layers, away, nearest, mask, config, height) -> list[np.ndarray]:
+    """The part of the mask that each piece inflates to: what is near to it, less the surroundings of its cut where
+    another piece stands in."""
+    first, firm = [], []
+    for k, layer in enumerate(layers):
+        domain = mask & (away[k] <= config.reach * nearest + 1.0) if layer is not None else np.zeros(mask.shape, bool)
+        cut = spread(layer.to_cut, layer.hit) < config.cut * height if domain.any() else domain
+        first.append(domain)
+        firm.append(domain & ~cut)
+    count = sum(f.astype(np.int8) for f in firm)
+    return [f | (d & (count == 0)) for d, f in zip(first, firm)]
 
 
 def _inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, height, config) -> Piece:
@@ -108,12 +123,13 @@ def _inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, h
     part = layer.part[box]
 
     pull = np.zeros(domain.shape)
-    near_cut = _near(layer.cut[box], 2.5)
-    hit = hit & ~near_cut
+    to_cut = spread(layer.to_cut[box], layer.hit[box])
+    near_cut = to_cut < (config.cut + 0.02) * height
+    drawn, hit = hit, hit & (to_cut >= config.cut * height)
     on = hit & domain
     hands = np.isin(part, HANDS) & (blurred(half, hit, 2.0) < config.hand_deep * height)
     bend = _bend(half ** 2, hit, hands, metre, height, config)
-    by_cut = _near(layer.cut[box], 0.10 * height / metre)
+    by_cut = to_cut < 0.10 * height
     low, high = config.groove
     kin = np.array([linked(k, j) for j in range(len(PIECES))])[owner[box]]
     free = np.clip((nearest[box] * metre / height - low) / (high - low), 0, 1)
@@ -124,11 +140,15 @@ def _inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, h
         ends = 1.0 - shifted(free, step, 0.0)
         ends = np.where(near_cut | (by_cut & shifted(kin, step, False)), 0.0, ends)
         pull += np.where(seam, 2.0 * ends, 0.0)
-    hold = np.where(on & ~hands, (metre / (config.hold * height)) ** 2, 1e-7)
-    half2 = solve(domain, bend, pull, hold, np.where(on, half ** 2, 0.0))
+        # a natural end: the body's own slope goes on there, so the link that is missing takes its share of the bend away
+        slope = shifted(half ** 2, step, 0.0) - half ** 2
+        bend -= np.where(seam & drawn & shifted(drawn, step, False), (1.0 - ends) * slope, 0.0)
+    own = np.where(hit, half ** 2, 0.0)
+    thickest = own.max(initial=(0.03 * height) ** 2)
+    hold = np.where(on & ~hands, (metre / (config.hold * height)) ** 2, (metre / (0.5 * height)) ** 2)
+    half2 = np.minimum(solve(domain, bend, pull, hold, spread(own, hit)), 2.5 * thickest)
     floor = (0.4 * np.minimum(np.maximum(distance, 0.3) * metre, 0.008 * height)) ** 2
-    half2 = np.maximum(half2, np.where(domain, np.minimum(floor, floor * 0 + (0.006 * height) ** 2), 0.0))
-    half2 *= _dive(layer.cut[box], config.dive * height / metre)
+    half2 = np.maximum(half2, np.where(domain, floor, 0.0))
     half2 = _thin_hands(half2, spread(hands, hit) & domain, config.hand_half * height)
 
     firm = np.where(on, np.where(hands, 0.05, 2.0), 1e-5)   # off the body: almost free, but never without a depth
@@ -138,8 +158,9 @@ def _inflate(k, layer, domain, mask, distance, to_zero, nearest, owner, metre, h
     ratio = np.where(by_edge, blurred(ratio, domain, 1.2), ratio)
     closing = mask & ~domain & ~near_cut
     ratio = np.where(closing, 0.0, spread(ratio, domain))
+    t = np.clip((to_cut / height - config.cut) / config.blend, 0, 1)
     return Piece(k, box, ratio.astype(np.float32), spread(middle, domain).astype(np.float32),
-                 domain.astype(np.float32))
+                 domain.astype(np.float32), (t * t * (3 - 2 * t)).astype(np.float32))
 
 
 def _bend(half2, hit, hands, metre, height, config) -> np.ndarray:
@@ -164,20 +185,7 @@ def _thin_hands(half2, hands, limit) -> np.ndarray:
     return (half + share * (thin - half)) ** 2
 
 
-def _dive(cut, pixels) -> np.ndarray:
-    """Factor on s that lets a piece sink below its neighbour towards its cut, so that no step shows."""
-    if not cut.any():
-        return np.ones(cut.shape)
-    t = np.clip(distance_transform_edt(~cut) / pixels, 0, 1)
-    return 0.7 + 0.3 * t * t * (3 - 2 * t)
-
-
 def capped(distance: np.ndarray, cap: float) -> np.ndarray:
     """Distance that levels off at `cap` smoothly; never below 0.02."""
     return cap * np.tanh(np.maximum(distance, 0.02) / cap)
 
-
-def _near(region: np.ndarray, pixels: float) -> np.ndarray:
-    if not region.any():
-        return np.zeros(region.shape, bool)
-    return distance_transform_edt(~region) <= pixels
