@@ -1,0 +1,108 @@
+"""What is measured: the whole pipeline, the bare fitted body, and an oracle that knows the true depth and normals."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from neural.cache import StageCache
+from neural.contract.job import JobOptions
+from neural.contract.result import Report
+from neural.pipeline import Pipeline, _Job
+from neural.stages import s01_photo, s02_person, s03_body, s07_points, s09_surface, s10_texture
+from neural.stages.s05_parts import Normals
+from neural.stages.s06_depth import Depths
+
+from .readers.mesh import Material, Mesh, simple_mesh, smooth_normals
+from .render.picture import Shot, true_maps
+
+METHODS = ("body", "pipeline", "oracle")
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What a method made of a picture. Camera frame, metres (its own guess of the scale).
+
+    pelvis  (3,) its pelvis, or None.  joints (24, 3) or None.  maps: measures of its intermediate maps, {} if none.
+    """
+
+    method: str
+    mesh: Mesh
+    pelvis: np.ndarray | None
+    joints: np.ndarray | None
+    seconds: float
+    maps: dict = field(default_factory=dict)
+    report: dict = field(default_factory=dict)
+
+
+class Runner:
+    """Runs methods on one picture after the other; models stay loaded. Results of shared stages come from a cache."""
+
+    def __init__(self, preset: str, device: str, work: Path, seed: int = 0):
+        self.pipeline = Pipeline(device)
+        self.options = JobOptions(preset=preset, device=device, seed=seed, face=False).checked()
+        self.work = work
+
+    def run(self, method: str, photo: Path, shot: Shot, pelvis: np.ndarray) -> Reconstruction:
+        """One method on one picture file. Raises LikenessError like the pipeline itself."""
+        began = time.perf_counter()
+        if method == "pipeline":
+            out = self.work / photo.stem
+            report = self.pipeline.run(photo, out, self.options, cache=self.work / "cache")
+            return from_folder(out, shot, report, time.perf_counter() - began)
+        job = _Job(self.options, self.pipeline.device, Report(photo.name, self.options, self.pipeline.device),
+                   lambda *_: None, lambda: False, 2048, StageCache(self.work / "cache"))
+        nets = self.pipeline.models
+        read = job.stage(s01_photo, s01_photo.read_photo, photo, source=photo)
+        person = job.stage(s02_person, s02_person.find_person, read, nets.landmarks)
+        body = job.stage(s03_body, s03_body.fit_body, person, nets.body(self.options.body))
+        if method == "body":
+            return Reconstruction("body", simple_mesh(body.vertices, body.faces), body.joints[0], body.joints,
+                                  time.perf_counter() - began)
+        return self._oracle(job, read, person, body, shot, pelvis, began)
+
+    def _oracle(self, job, read, person, body, shot: Shot, pelvis: np.ndarray, began: float) -> Reconstruction:
+        """True maps of the picture through our points, surface and texture. The fitted body stays as it is, so the true
+        depth is brought to its distance (one factor about the camera, which no picture can tell)."""
+        true = true_maps(shot.mesh, person.camera, self.pipeline.device)
+        side = body.maps.depth_front.shape[0]
+        small = cv2.resize(true.depth_front, (side, side), interpolation=cv2.INTER_NEAREST)
+        ratio = small / body.maps.depth_front
+        factor = float(np.nanmedian(ratio))
+        context = job.context
+        mask = true.mask & person.inside
+        soft = cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0)
+        person = replace(person, mask=soft)
+        depths = Depths(np.where(mask, true.depth_front / factor, np.nan).astype(np.float32),
+                        np.where(mask, true.depth_back / factor, np.nan).astype(np.float32), mask,
+                        mask.astype(np.float32), "oracle")
+        normals = Normals(true.normal_front * mask[..., None], true.normal_back * mask[..., None], "oracle")
+        points = s07_points.oriented_points(person, body, normals, depths, context)
+        surface = s09_surface.solve_surface(person, body, depths, points, context)
+        texture = s10_texture.paint_texture(read, person, body, normals, depths, surface, self.pipeline.models, context)
+        mesh = textured(surface.vertices, surface.faces, texture.uv[texture.uv_faces], texture.albedo)
+        return Reconstruction("oracle", mesh, pelvis / factor, None, time.perf_counter() - began,
+                              report={"warnings": job.report.warnings})
+
+
+def textured(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, image: np.ndarray) -> Mesh:
+    """(V, 3), (F, 3), (F, 3, 2), (T, T, 3) uint8 -> Mesh."""
+    faces = faces.astype(np.int32)
+    return Mesh(vertices.astype(np.float64), faces, smooth_normals(vertices.astype(np.float64), faces),
+                uv.astype(np.float32), np.zeros(len(faces), np.int32), (Material("albedo", image=image),))
+
+
+def from_folder(out: Path, shot: Shot, report: dict, seconds: float) -> Reconstruction:
+    """The pipeline's result as `dev.py run` leaves it, with the errors of its maps against the truth."""
+    from .measure import map_measures
+    with np.load(out / "result.npz", allow_pickle=False) as z:
+        vertices, faces, uv = z["surface_vertices"], z["faces"], z["uv"]
+    with np.load(out / "stages/body.npz", allow_pickle=False) as z:
+        joints = z["joints"].astype(np.float64)
+    image = cv2.imread(str(out / "albedo.png"), cv2.IMREAD_COLOR)[..., ::-1]
+    mesh = textured(vertices, faces, uv.reshape(-1, 3, 2), image)
+    return Reconstruction("pipeline", mesh, joints[0], joints, seconds, map_measures(out, shot), report)

@@ -1,0 +1,1 @@
+"""Pictures of suite meshes with their ground truth."""

@@ -1,0 +1,143 @@
+"""Goes through a suite: picture, methods, measures, pictures of errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import traceback
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from neural.contract.errors import CancelledError, LikenessError, internal
+from neural.contract.result import VERSION
+
+from .degrade import degraded
+from .measure import measure
+from .methods import METHODS, Runner
+from .pictures import sheet
+from .render.camera import ShotConfig
+from .render.picture import photograph
+from .suite import Item, Suite, read_suite
+from .table import PROTOCOL, markdown, mean_rows
+from .truth import MeasureConfig, prepare
+
+LONG_SIDE = {"draft": 768, "standard": 1280, "high": 2560}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `dev.py evaluate` was asked for."""
+
+    suite: Path
+    preset: str = "standard"
+    limit: int | None = None
+    out: Path | None = None
+    pictures: Path | None = None
+    methods: tuple[str, ...] = METHODS
+    quick: bool = False
+    device: str = "auto"
+    seed: int = 0
+    degrade: str = "none"
+
+
+def evaluate(options: Options) -> dict:
+    """Measure a suite; prints a table at the end, one line an item on stderr meanwhile. Returns what the JSON holds."""
+    suite = read_suite(options.suite)
+    items = suite.items[:options.limit]
+    config = MeasureConfig.quick() if options.quick else MeasureConfig()
+    shot_config = ShotConfig(long_side=LONG_SIDE[options.preset])
+    results: list[dict] = []
+    with tempfile.TemporaryDirectory(prefix="likeness-evaluate-") as folder:
+        runner = Runner(options.preset, options.device, Path(folder), options.seed)
+        for number, item in enumerate(items):
+            results += _item(item, number, len(items), options, shot_config, config, runner, Path(folder))
+            _write(options, suite, results, config, shot_config, runner)
+    result = _write(options, suite, results, config, shot_config, runner)
+    print(result["markdown"], flush=True)
+    return result
+
+
+def _item(item: Item, number: int, of: int, options: Options, shot_config: ShotConfig, config: MeasureConfig,
+          runner: Runner, folder: Path) -> list[dict]:
+    """All methods on one person. A person that cannot be read or rebuilt is a row with its error."""
+    base = {"item": item.name, "kind": item.kind, "licence": item.licence}
+    device = runner.pipeline.device if runner.pipeline.device == "cuda" else "cpu"
+    try:
+        mesh = item.mesh()
+        shot = photograph(mesh, replace(shot_config, yaw_deg=item.yaw_deg), seed=number, device=device)
+        shot = replace(shot, rgb=degraded(shot.rgb, options.degrade, number))
+        truth = prepare(shot, item.height_m, *item.joint_array(), config, device)
+    except Exception as exc:                                   # noqa: BLE001  the other persons are measured all the same
+        return [{**base, "method": m, "numbers": None, "error": _said(exc, item.name)} for m in options.methods]
+    photo = folder / f"{number:03d}-{_safe(item.name)}.png"
+    cv2.imwrite(str(photo), shot.rgb[..., ::-1])
+    rows = []
+    for method in options.methods:
+        row = {**base, "method": method, "numbers": None, "error": None, "notes": list(mesh.notes)}
+        try:
+            ours = runner.run(method, photo, shot, truth.pelvis)
+            measured = measure(truth, ours, config, device)
+            row["numbers"] = {**measured.numbers, "seconds": ours.seconds}
+            row["stages"] = ours.report.get("stages", [])
+            row["warnings"] = ours.report.get("warnings", [])
+            numbers = row["numbers"]
+            title = (f"{item.name} | {method} | {options.preset} | aligned P2S {numbers['aligned_p2s_cm']:.2f} S2P "
+                     f"{numbers['aligned_s2p_cm']:.2f} cm, normals {numbers['aligned_normal_front_deg']:.1f} / "
+                     f"{numbers['aligned_normal_back_deg']:.1f} deg, silhouette {numbers['silhouette_iou']:.3f}")
+            print(f"[{number + 1}/{of}] {title}  ({ours.seconds:.0f} s)", file=sys.stderr, flush=True)
+            if options.pictures:
+                sheet(options.pictures / f"{_safe(item.name)}-{method}.png", truth, ours, measured, title, device)
+        except CancelledError:
+            raise
+        except Exception as exc:                               # noqa: BLE001
+            row["error"] = _said(exc, item.name)
+        rows.append(row)
+    return rows
+
+
+def _said(exc: Exception, name: str) -> dict:
+    error = exc if isinstance(exc, LikenessError) else internal(exc, traceback.format_exc())
+    print(f"{name}: {error.message} {error.remedy}" + ("" if exc is error else f"\n{error.trace}"), file=sys.stderr, flush=True)
+    return {**error.to_json(), "trace": error.trace}
+
+
+def _write(options: Options, suite: Suite, results: list[dict], config: MeasureConfig, shot: ShotConfig, runner: Runner) -> dict:
+    """The JSON so far (kept after every person, so that a long run can be stopped)."""
+    means = mean_rows(results)
+    persons = len({r["item"] for r in results})
+    head = (f"### {suite.name}: {persons} persons, preset {options.preset}, device {runner.pipeline.device}, version {VERSION}"
+            + (f", pictures degraded: {options.degrade}" if options.degrade != "none" else "")
+            + ("\n\n*quick: fewer samples and smaller pictures; compare only with other quick runs*" if options.quick else "")
+            + f"\n\n{suite.about}\n\n"
+            + PROTOCOL.format(fov=shot.fov_deg, eye=shot.eye, fill=shot.fill, voxel=100 * config.voxel_m))
+    worst = sorted((r for r in results if r["method"] == "pipeline" and r["numbers"]),
+                   key=lambda r: -r["numbers"]["aligned_chamfer_cm"])
+    data = {"version": VERSION, "suite": suite.name, "about": suite.about, "preset": options.preset,
+            "device": runner.pipeline.device, "seed": options.seed, "quick": options.quick, "degrade": options.degrade,
+            "protocol": {"shot": vars(shot), "measure": vars(config)}, "means": means,
+            "worst": [r["item"] for r in worst[:3]], "results": results, "markdown": markdown(means, head)}
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(_plain(data), indent=1), "utf-8")
+    return data
+
+
+def _plain(value):
+    """NaN becomes null: the file is valid JSON for every reader."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
+
+

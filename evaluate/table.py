@@ -1,0 +1,74 @@
+"""Tables of results, with the protocol beside every number."""
+
+from __future__ import annotations
+
+import numpy as np
+
+COLUMNS = {  # key -> (head, digits)
+    "p2s_cm": ("P2S cm", 2), "s2p_cm": ("S2P cm", 2), "chamfer_cm": ("Chamfer cm", 2), "normal_front_deg": ("N front °", 1),
+    "normal_back_deg": ("N back °", 1), "normal_icon_l2": ("N ICON L2", 3), "volume_iou": ("vol. IoU", 3),
+    "head_p2s_cm": ("head P2S cm", 2), "head_s2p_cm": ("head S2P cm", 2),
+}
+SHARED = {
+    "silhouette_iou": ("silhouette IoU", 3), "head_only_p2s_cm": ("head P2S, head laid on head, cm", 2),
+    "face_l2_cm": ("face L2 cm", 2), "face_only_l2_cm": ("face L2, head on head, cm", 2), "mpjpe_mm": ("MPJPE mm", 0),
+    "pa_mpjpe_mm": ("PA-MPJPE mm", 0),
+}
+COLOURS = {
+    "seen_psnr_db": ("seen PSNR dB", 1), "seen_ssim": ("seen SSIM", 3), "seen_edge_distance": ("seen edge dist.", 3),
+    "novel_psnr_db": ("novel PSNR dB", 1), "novel_ssim": ("novel SSIM", 3), "novel_edge_distance": ("novel edge dist.", 3),
+    "seconds": ("seconds", 0),
+}
+MAPS = {
+    "map_mask_iou": ("mask IoU", 3), "map_normal_front_deg": ("front normals °", 1), "map_normal_back_deg": ("back normals °", 1),
+    "map_depth_front_cm": ("front depth cm", 2), "map_depth_back_cm": ("back depth cm", 2),
+}
+
+PROTOCOL = """\
+Protocol. One picture a person, rendered by `evaluate/render` (pinhole, FOV {fov:g}° over the longer side, camera at
+{eye:.0%} of the height and pitched so that the person is centred, person {fill:.0%} of the frame, soft light, plain wall).
+Only surface seen from outside counts, on both sides. Units: both surfaces are scaled to a person of 1.75 m.
+*as is*: scaled to the same vertical extent, pelvis on pelvis, nothing turned. *aligned*: then similarity ICP (both ways).
+P2S: ours → true surface (PIFu's; ICON calls the other way P2S). S2P: true → ours. Chamfer: their mean. N: mean angle of the
+normals of both surfaces drawn without perspective from the front and from behind, where both show. ICON L2: four views,
+background 0. Volume: carved by visibility, {voxel:g} cm voxels. Head: above the middle of the neck; "head laid on head": rigid ICP
+of the head alone. Face L2: points that the same pixel shows, within 11 cm of the nose (JIFF). MPJPE: pelvis on pelvis.
+Silhouette: in the photograph, nothing aligned. Colours: ours unlit against the true person in the photograph's light, where both
+show; novel = 45°, 90°, 180°, 270°. Edge distance: our own perceptual distance (NOT LPIPS). Maps: the stages' maps on their own
+canvas, depth up to one factor. Mean over the persons that gave a result; n says how many did."""
+
+
+def mean_rows(results: list[dict]) -> dict[str, dict]:
+    """Rows of all items -> method -> {key: mean over the items where it is a number, "n", "failed"}."""
+    out: dict[str, dict] = {}
+    for method in dict.fromkeys(r["method"] for r in results):
+        rows = [r for r in results if r["method"] == method]
+        good = [r["numbers"] for r in rows if r.get("numbers")]
+        keys = dict.fromkeys(k for r in good for k in r)
+        out[method] = {k: float(np.mean([r[k] for r in good if np.isfinite(r.get(k, np.nan))] or [np.nan])) for k in keys}
+        out[method] |= {"n": len(good), "failed": len(rows) - len(good)}
+    return out
+
+
+def markdown(means: dict[str, dict], head: str) -> str:
+    """All tables."""
+    parts = [head]
+    for name, label in (("as_is", "Shape, as is"), ("aligned", "Shape, aligned")):
+        parts.append(_table(label, {f"{name}_{k}": v for k, v in COLUMNS.items()}, means))
+    parts += [_table("Outline, head, joints", SHARED, means), _table("Colours and time", COLOURS, means)]
+    if any("map_mask_iou" in m for m in means.values()):
+        parts.append(_table("The pipeline's maps", MAPS, {k: m for k, m in means.items() if "map_mask_iou" in m}))
+    return "\n\n".join(parts)
+
+
+def _table(title: str, columns: dict, means: dict[str, dict]) -> str:
+    lines = [f"**{title}**", "", "| method | n | " + " | ".join(c[0] for c in columns.values()) + " |",
+             "| --- | --- |" + " --- |" * len(columns)]
+    for method, row in means.items():
+        count = f"{row['n']}" + (f" ({row['failed']} failed)" if row["failed"] else "")
+        lines.append(f"| {method} | {count} | " + " | ".join(_cell(row.get(k), d) for k, (_, d) in columns.items()) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "–" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
