@@ -80,4 +80,4 @@ def write(path: Path, armatures: list[bpy.types.Object], convention: str = "SMPL
             bpy.ops.export_scene.gltf(
                 filepath=str(path), export_format="GLB", use_selection=True, export_animations=True,
                 export_animation_mode="ACTIONS", export_rest_position_armature=False, export_yup=True,
-                export_tangents=False, export_attributes=False, export_force_sampling=True)
+                export_tangents=True, export_attributes=False, export_force_sampling=True)

@@ -74,11 +74,21 @@ def write_files(job: Job, name: str) -> None:
     file = job.folder / "report.json"
     report = json.loads(file.read_text("utf-8")) if file.is_file() else dict(person.report)
     seconds = time.monotonic() - started
-    report.setdefault("stages", []).append({"name": "scene", "seconds": round(seconds, 3), "peak_mb": 0.0,
+    report.setdefault("stages", []).append({"name": "scene", "seconds": round(seconds, 3), "peak_mb": _peak_mb(),
                                             "method": f"bpy {bpy.app.version_string}", "weights": [], "cached": False})
     report["seconds"] = round(float(report.get("seconds") or 0) + seconds, 3)
     file.write_text(json.dumps(report, indent=1, ensure_ascii=False), "utf-8")
     job.report, job.made = report, name
+
+
+def _peak_mb() -> float:
+    """Largest resident memory of this process so far; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:       # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
 
 
 def put_in_place(part: Path, final: Path, good: bool) -> None:

@@ -1,13 +1,14 @@
 """One real Blender window: the built extension is installed, a photo is imported, pictures are taken.
 
-LIKENESS_BLENDER names a folder made by get-blender (or a blender executable), LIKENESS_BLENDER_SHOT the blender-shot
-program; without them the test is skipped. LIKENESS_PICTURES: where the pictures shall stay.
+LIKENESS_BLENDER names a folder made by get-blender (or a blender executable), LIKENESS_TOOLS the folder of get-blender and
+blender-shot (default: shared/tools beside the repository). Without a Blender, get-blender makes one in build/; without
+the tools the test is skipped, with the reason. LIKENESS_PICTURES: where the pictures shall stay.
 """
 
 from __future__ import annotations
 
+import functools
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,23 +17,28 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FAKE = HERE.parent / "blender" / "fake_worker.py"
+TOOLS = Path(os.environ.get("LIKENESS_TOOLS") or ROOT.parent / "shared" / "tools")
 
 
-def tools() -> tuple[Path, Path]:
-    shot = Path(os.environ.get("LIKENESS_BLENDER_SHOT") or shutil.which("blender-shot") or "")
-    blender = Path(os.environ.get("LIKENESS_BLENDER") or "")
-    program = blender / "blender" if blender.is_dir() else blender
-    if not shot.is_file():
-        pytest.skip("no blender-shot (set LIKENESS_BLENDER_SHOT)")
+@functools.cache
+def blender() -> Path:
+    """The program; made by get-blender when nothing else is there."""
+    chosen = Path(os.environ.get("LIKENESS_BLENDER") or ROOT / "build" / "blender")
+    program = chosen / "blender" if chosen.suffix == "" and not chosen.is_file() else chosen
+    if not program.is_file() and (TOOLS / "get-blender").is_file():
+        done = subprocess.run([str(TOOLS / "get-blender"), str(ROOT / "build" / "blender")], capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"get-blender failed: {done.stderr.strip()[-300:]}")
+        program = ROOT / "build" / "blender" / "blender"
     if not program.is_file():
-        pytest.skip("no real Blender (set LIKENESS_BLENDER)")
-    return shot, program
+        pytest.skip("no real Blender (set LIKENESS_BLENDER, or LIKENESS_TOOLS to a folder with get-blender)")
+    return program
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The zip, built and validated by Blender itself, installed into a fresh user folder."""
-    _, program = tools()
+    program = blender()
     work = tmp_path_factory.mktemp("window")
     env = os.environ | {"BLENDER_USER_RESOURCES": str(work / "user"), "LIKENESS_PYTHON": str(FAKE)}
     (work / "user").mkdir()
@@ -61,7 +67,7 @@ def test_zip_holds_only_what_runs(installed):
 
 
 def test_command_line_of_a_real_blender(installed, tmp_path):
-    _, program = tools()
+    program = blender()
     _, env, _ = installed
     (tmp_path / "anna.jpg").write_bytes(b"x")
     (tmp_path / "fail.jpg").write_bytes(b"x")
@@ -73,7 +79,9 @@ def test_command_line_of_a_real_blender(installed, tmp_path):
 
 
 def test_window(installed, tmp_path):
-    shot, program = tools()
+    program, shot = blender(), TOOLS / "blender-shot"
+    if not shot.is_file():
+        pytest.skip("no blender-shot (set LIKENESS_TOOLS to its folder)")
     work, env, _ = installed
     pictures = Path(os.environ.get("LIKENESS_PICTURES") or tmp_path)
     for name in ("slow_anna.jpg", "bert.jpg", "fail.jpg", "slow_carl.jpg"):
