@@ -107,11 +107,11 @@ def shade(fragments: Fragments, scene: Scene, normals: np.ndarray, ambient: np.n
     mirror = 2 * facing[:, None] * n - view
     half = view + light.key_direction
     half /= np.linalg.norm(half, axis=1, keepdims=True)
-    gloss = 2.5 * np.maximum((n * half).sum(1), 0) ** 18 * seen        # (m + 2) / 2 pi, scaled to a rough surface
+    gloss = 0.8 * np.maximum((n * half).sum(1), 0) ** 12 * seen        # Blinn-Phong, (m + 8) / 8 pi with m = 12
     reflected = light.radiance(mirror) * occlusion + gloss[:, None] * light.key_irradiance
     colour = albedo(fragments, scene)
     out = np.zeros_like(colour)
-    out[hit] = colour[hit] * diffuse + 0.6 * fresnel[:, None] * reflected
+    out[hit] = colour[hit] * diffuse + 0.5 * fresnel[:, None] * reflected
     return out
 
 
