@@ -260,7 +260,7 @@ def _mask(photo: Photo, nets: LandmarkNets, image: Pyramid, person: people.Found
     solid = matte.component(prior > 0.5, pose_mask > 0.5)
     prior = np.where(solid, prior, np.minimum(prior, 0.4)).astype(np.float32)
     small = crop if work == size else cv2.resize(crop, (work, work), interpolation=cv2.INTER_AREA)
-    soft = matte.tidy(matte.recolour(small, prior), prior, pose_mask > 0.5)
+    soft = matte.tidy(matte.recolour(small, prior, canvas.inside(photo.rgb.shape[:2], square, work)), prior, pose_mask > 0.5)
     return matte.soften(crop, soft), "localcolour"
 
 
@@ -278,6 +278,11 @@ def _with_limbs(prior: np.ndarray, pose: Pose, found_hands: list[hands.Hand | No
     for hand in found_hands:
         if hand is not None and hand.presence > 0.9:
             xy = hand.points[:, :2]
+            hull = np.zeros(prior.shape, np.uint8)
+            cv2.fillConvexPoly(hull, np.round(apply_2d(canvas_from_photo, cv2.convexHull(xy.astype(np.float32))[:, 0])
+                                              ).astype(np.int32), 1)
+            if prior[hull > 0].min(initial=1) < 0.4:      # in front of background: between the fingers, colours decide
+                prior = np.where(hull > 0, np.minimum(prior, 0.55), prior)
             width = 0.25 * np.hypot(*(xy[5] - xy[17]))
             for first in (1, 5, 9, 13, 17):
                 draw(xy[[0, first, first + 1, first + 2, first + 3]], width * 0.7)

@@ -16,6 +16,7 @@ SIDE = 224
 _PALM_TO_HAND = 2.6                # palm box -> hand region, pushed half a box towards the fingers
 _PALM_SHIFT = 0.5
 _HAND_SCALE = 2.0                  # extent of wrist and finger bases -> hand region of the next round
+_MIN_SIDE = 0.1                    # least probability of being the hand of the side asked for
 _BASES = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
 
 
@@ -87,24 +88,29 @@ def find(nets: LandmarkNets, image: Pyramid, pose: Pose, side: str, rounds: int 
         hand = _rounds(nets, image, roi, rounds)
         if hand is None or hand.presence < min_presence or not _belongs(hand, wrist, length):
             continue
+        if (hand.leftness if side == "left" else 1 - hand.leftness) < _MIN_SIDE:
+            continue            # the other hand, lying near this wrist
         if best is None or hand.presence > best.presence + 0.05:
             best = hand
     return best
 
 
 def _rounds(nets: LandmarkNets, image: Pyramid, roi: Roi, rounds: int) -> Hand | None:
-    hand = None
+    """The surest round: on fists and thin hands a later round may lose what an earlier one had."""
+    best = None
     for _ in range(rounds):
         raw, flag, handed, _ = nets.run("hand_landmark", image.cut(roi, SIDE).astype(np.float32) / 255)
         points = raw.reshape(21, 3).astype(np.float64)
         m = roi.image_from_net(SIDE)
         points[:, :2] = points[:, :2] @ m[:2, :2].T + m[:2, 2]
         points[:, 2] *= roi.side / SIDE
-        hand = Hand(points, float(flag[0]), float(1 - handed[0]))
+        hand = Hand(points, float(flag[0]), float(1 - handed[0]))      # the network's own output is "right"
+        if best is None or hand.presence > best.presence:
+            best = hand
         roi = roi_from_points(points)
         if roi.side < 4:
-            return None
-    return hand
+            break
+    return best
 
 
 def _belongs(hand: Hand, wrist: np.ndarray, length: float) -> bool:

@@ -63,8 +63,10 @@ def distance(solid: np.ndarray) -> np.ndarray:
     return np.where(solid, inner - 0.5, 0.5 - outer)
 
 
-def recolour(rgb: np.ndarray, prior: np.ndarray, config: MatteConfig = MatteConfig()) -> np.ndarray:
+def recolour(rgb: np.ndarray, prior: np.ndarray, real: np.ndarray | None = None,
+             config: MatteConfig = MatteConfig()) -> np.ndarray:
     """rgb (n, n, 3) uint8, prior (n, n) float32 -> (n, n) float32 probability of person, moved to the colour borders.
+    real (n, n) bool: the pixel is of the photo, not an edge repeated beyond it (whose colours say nothing).
 
     Colours near the border are put into clusters; for each cluster and place it is counted how often it lies in sure
     person and in sure background nearby; the ratio is evidence added to the prior's log odds.
@@ -72,6 +74,8 @@ def recolour(rgb: np.ndarray, prior: np.ndarray, config: MatteConfig = MatteConf
     n = prior.shape[0]
     away = np.abs(distance(prior > 0.5))
     near, band = away < 2.5 * config.band * n, away < config.band * n
+    if real is not None:
+        near, band = near & real, band & real
     if not (prior > 0.5).any() or not band.any():
         return prior
     rows, cols = np.nonzero(near)
