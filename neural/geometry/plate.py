@@ -16,6 +16,8 @@ class Plate:
 
     rgb     (h, w, 3) float32 sRGB in [0, 255]; outside the person the nearest sure colour of the person.
     low     idem, blurred to about the spacing of mesh vertices.
+    soft    idem, blurred by 6 pixels of a 1024 crop: for surfaces that run along the line of sight, where single pixels
+            would become streaks.
     solid   (h, w) float32: 0 at the matte's edge and outside, 1 well inside: how surely this is the person.
     outside (h, w) float32: distance outside the matte, crop pixels (0 inside).
     plate_from_crop  (3, 3) float64.
@@ -23,6 +25,7 @@ class Plate:
 
     rgb: np.ndarray
     low: np.ndarray
+    soft: np.ndarray
     solid: np.ndarray
     outside: np.ndarray
     plate_from_crop: np.ndarray
@@ -65,7 +68,8 @@ def make_plate(rgb: np.ndarray, mask: np.ndarray, photo_from_crop: np.ndarray, t
     outside = cv2.distanceTransform((matte < 0.5).astype(np.uint8), cv2.DIST_L2, 5) / np.float32(scale)
     colour = _extend(piece.astype(np.float32), sure, scale)
     low_pass = cv2.GaussianBlur(colour, (0, 0), max(0.6, 0.4 * vertex_px * scale))
-    return Plate(colour, low_pass, solid, outside, plate_from_crop)
+    soft = cv2.GaussianBlur(colour, (0, 0), max(1.0, 6.0 * scale * size / 1024))
+    return Plate(colour, low_pass, soft, solid, outside, plate_from_crop)
 
 
 def _warp(image, source_from_target, width, height):

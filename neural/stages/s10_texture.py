@@ -137,8 +137,11 @@ def _bake(points: Texels, person: Person, normals: Normals, surface: Surface, fl
         pixels = plate.at(crop)
         seen = seen_weight(xyz, cosine, view, plate, pixels)
         photo = np.clip(sample(plate.rgb, pixels, sharp=True), 0, 255)
-        invented = np.clip(guide * (photo + at[:, 10:13]) + (1 - guide) * (at[:, 7:10] + _grain(xyz, at[:, 13], guide, plan)),
-                           0, 255)
+        along = np.clip((0.40 - np.abs(cosine)) / 0.25, 0, 1) * np.clip((0.12 - cosine) / 0.10, 0, 1)   # the flanks
+        along = along[:, None].astype(np.float32)
+        mirrored = photo + along * (sample(plate.soft, pixels) - photo) + at[:, 10:13]
+        sharp = guide * (1 - along)                                     # how much of the photo's own grain is left
+        invented = np.clip(guide * mirrored + (1 - guide) * at[:, 7:10] + (1 - sharp) * _grain(xyz, at[:, 13], sharp, plan), 0, 255)
         colour = seen[:, None] * photo + (1 - seen[:, None]) * invented
         row, column = points.row[part], points.column[part]
         albedo[row, column] = np.round(colour).astype(np.uint8)
@@ -156,10 +159,10 @@ def _bake(points: Texels, person: Person, normals: Normals, surface: Surface, fl
     return np.ascontiguousarray(both[..., :3]), confidence, np.ascontiguousarray(both[..., 3:]), share
 
 
-def _grain(xyz: np.ndarray, hair: np.ndarray, guide: np.ndarray, plan: Unseen) -> np.ndarray:
-    """(n, 1) noise for diffused texels; long vertical grain on hair."""
+def _grain(xyz: np.ndarray, hair: np.ndarray, sharp: np.ndarray, plan: Unseen) -> np.ndarray:
+    """(n, 1) noise where the photo's own grain is missing (sharp < 1); long vertical grain on hair."""
     out = np.zeros((len(xyz), 1), np.float32)
-    rows = np.nonzero(guide[:, 0] < 0.98)[0]
+    rows = np.nonzero(sharp[:, 0] < 0.98)[0]
     if len(rows):
         p, strand = xyz[rows], hair[rows]
         cloth = 0.6 * value_noise(p, np.full(3, 0.004)) + 0.6 * value_noise(p, np.full(3, 0.0018), 1)

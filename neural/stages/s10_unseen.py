@@ -36,10 +36,9 @@ _ALIKE[NECK, [HEAD, TORSO]] = _ALIKE[[HEAD, TORSO], NECK] = True
 class UnseenConfig:
     """Our choices; no paper behind them (RefineTex takes this stage's place later)."""
 
-    skin_lab: float = 16.0        # CIE76 distance up to which a colour counts as the face's skin
     mirror_trust: float = 0.02    # pull towards the mirrored colour itself (its differences are followed anyway)
     symmetry_trust: float = 0.10
-    hair_trust: float = 0.60
+    hair_trust: float = 5.0
     symmetry_reach_m: float = 0.05
     reach_px: float = 10.0        # mirrored colours are used up to here outside the matte, pixels of a 1024 crop
     grain: float = 1.0            # grain of diffused areas relative to the photo's own
@@ -74,7 +73,8 @@ def plan_unseen(person: Person, body: Body, surface: Surface, near: Closest, sig
     v, n, f = surface.vertices.astype(np.float64), surface.normals.astype(np.float64), surface.faces
     crop = person.camera.project(v)
     pixels = plate.at(crop)
-    seen = seen_weight(v, cosines(v, n), sight, plate, pixels)
+    cosine = cosines(v, n)
+    seen = seen_weight(v, cosine, sight, plate, pixels)
     low = sample(plate.low, pixels).astype(np.float64)
     group = _GROUP[body.part[body.faces[near.face, 0]].astype(int)]
     shown = sight.face_at(v)
@@ -87,7 +87,7 @@ def plan_unseen(person: Person, body: Body, surface: Surface, near: Closest, sig
     hair = np.zeros(len(v), bool)
     face_hidden = person.facing == "back"
     if person.facing == "front":
-        hair = _head(target, trust, guide, seen, v, crop, low, group, person, config)
+        hair = _head(target, trust, guide, seen, v, cosine, crop, low, group, person, config)
     edges = mesh_edges(f)
     soft = np.clip(2 * smooth(guide.astype(np.float64), edges, 4) - 1, 0, 1) * guide
     soft = np.maximum(soft, seen)
@@ -113,40 +113,44 @@ def _symmetry(target, trust, hidden, seen, near, body, low, config):
     trust[rows[good]] = config.symmetry_trust
 
 
-def _head(target, trust, guide, seen, v, crop, low, group, person, config):
+def _head(target, trust, guide, seen, v, cosine, crop, low, group, person, config):
     """No face on the back of the head: hair from the rim instead. Modifies target, trust and guide; -> hair (V,) bool."""
-    head = group == HEAD
-    if not head.any():
-        return head
-    canvas, brow, chin = _face_area(person)
-    x, y = np.clip(np.floor(crop).astype(int), 0, canvas.shape[0] - 1).T
-    on_face = canvas[y, x] > 0
-    inner = head & on_face & (seen > 0.8)
-    lab = _lab(low)
-    skin = np.median(lab[inner], 0) if inner.sum() > 20 else None
-    skin_like = on_face.copy() if skin is None else on_face | (np.linalg.norm(lab - skin, axis=1) < config.skin_lab)
-    seeds = head & ~skin_like & (seen > 0.5) & (crop[:, 1] < chin)
-    around = head & ~on_face & (seen > 0.5) & (crop[:, 1] < brow)
-    if seeds.sum() < max(15, 0.25 * around.sum()):                   # no hair to be seen: bald, a cap like skin, tight crop
-        seeds = around if around.sum() >= 15 else inner
-    behind = head & (seen < 0.05)
-    guide[behind & skin_like] = False
-    trust[behind & skin_like] = 0.0
-    if not seeds.any() or not behind.any():
-        return np.zeros(len(v), bool)
-    source, rows = np.nonzero(seeds)[0], np.nonzero(behind & skin_like)[0]
-    k = min(24, len(source))
-    near = cKDTree(v[source]).query(v[rows], k=k)[1].reshape(len(rows), k)
-    height = np.clip((chin - crop[rows, 1]) / max(0.35 * (chin - brow), 1.0), 0, 1)   # the hair line of the nape
-    target[rows] = np.median(low[source[near]], 1)
-    trust[rows] = config.hair_trust * height
     hair = np.zeros(len(v), bool)
-    hair[rows[height > 0.5]] = True
+    canvas, brow, chin, middle, half = _face_area(person)
+    x, y = np.clip(np.floor(crop).astype(int), 0, canvas.shape[0] - 1).T
+    on_face, unseen, long = canvas[y, x] > 0, seen < 0.05, chin - brow
+    top, sight_seen = np.isin(group, (HEAD, NECK)), seen > 0.5
+    guide[unseen & on_face & ~np.isin(group, (LEFT_ARM, RIGHT_ARM))] = False
+    crown = (group == HEAD) & ~on_face & sight_seen & (crop[:, 1] < brow)
+    if crown.sum() < 15:                                            # cut off, or a hood over the brow
+        crown = (group == HEAD) & sight_seen & (crop[:, 1] < brow + 0.3 * long)
+    if crown.sum() < 5:
+        return hair
+    lab = _lab(low)
+    inner = (group == HEAD) & on_face & (seen > 0.8)
+    to_hair = np.linalg.norm(lab - np.median(lab[crown], 0), axis=1)
+    to_skin = np.linalg.norm(lab - np.median(lab[inner], 0), axis=1) if inner.sum() > 20 else np.full(len(v), np.inf)
+    hair_like = ~on_face & (to_hair < to_skin) & (to_hair < 40)
+    aside = np.abs(crop[:, 0] - middle) > 0.85 * half
+    seeds = crown | (top & hair_like & sight_seen & ((crop[:, 1] < chin) | aside))
+    hanging = seeds & (crop[:, 1] > chin)
+    bottom = chin - 0.30 * long                                     # the nape's hair line of short hair
+    if hanging.sum() > 25:
+        bottom = float(np.quantile(crop[hanging, 1], 0.9))
+    rows = np.nonzero(top & unseen & (cosine < 0.1) & (crop[:, 1] < bottom) & ~hair_like)[0]
+    if not len(rows):
+        return hair
+    source = np.nonzero(seeds)[0]
+    k = min(80, len(source))
+    near = cKDTree(v[source]).query(v[rows], k=k)[1].reshape(len(rows), k)
+    ramp = np.clip((bottom - crop[rows, 1]) / max(0.12 * long, 1.0), 0, 1)
+    guide[rows], target[rows], trust[rows] = False, low[source[near]].mean(1), config.hair_trust * ramp
+    hair[rows[ramp > 0.5]] = True
     return hair
 
 
 def _face_area(person):
-    """(S, S) uint8 mask of the face, slightly enlarged; rows of brow and chin, crop pixels."""
+    """(S, S) uint8 mask of the face, slightly enlarged; rows of brow and chin, middle column and half width: crop pixels."""
     size = person.mask.shape[0]
     canvas = np.zeros((size, size), np.uint8)
     if person.face is not None:
@@ -155,15 +159,16 @@ def _face_area(person):
         middle, grow = hull.mean(0), 1.10
         brow, chin = np.quantile(points[:, 1], 0.15), points[:, 1].max()
         cv2.fillConvexPoly(canvas, np.round(middle + (hull - middle) * grow).astype(np.int32), 1)
-        return canvas, float(brow), float(chin)
+        return canvas, float(brow), float(chin), float(middle[0]), float(0.5 * np.ptp(points[:, 0]))
     mark = person.landmarks.astype(np.float64)
     eyes = 0.5 * (mark[LANDMARK["left_eye"]] + mark[LANDMARK["right_eye"]])
     mouth = 0.5 * (mark[LANDMARK["mouth_left"]] + mark[LANDMARK["mouth_right"]])
     ears = np.linalg.norm(mark[LANDMARK["left_ear"]] - mark[LANDMARK["right_ear"]])
     long = max(np.linalg.norm(mouth - eyes), 0.3 * ears, 2.0)
     middle = 0.5 * (eyes + mouth)
-    cv2.ellipse(canvas, tuple(int(c) for c in np.round(middle)), (int(max(0.55 * ears, 0.9 * long)), int(1.7 * long)), 0, 0, 360, 1, -1)
-    return canvas, float(eyes[1] - 0.4 * long), float(mouth[1] + 0.7 * long)
+    half = max(0.55 * ears, 0.9 * long)
+    cv2.ellipse(canvas, tuple(int(c) for c in np.round(middle)), (int(half), int(1.7 * long)), 0, 0, 360, 1, -1)
+    return canvas, float(eyes[1] - 0.4 * long), float(mouth[1] + 0.7 * long), float(middle[0]), float(half)
 
 
 def _lab(rgb):
