@@ -19,6 +19,33 @@ BONES = (
 """Pairs of landmarks whose direction in space is compared, with how far the 3D landmarks may be trusted."""
 
 
+FORWARD_BIAS = (("hip", "knee", 0.10), ("knee", "ankle", 0.15), ("shoulder", "elbow", 0.18), ("elbow", "wrist", 0.12))
+"""By how much of their length BlazePose's limbs reach too far to the person's front (its people stand with bent knees and arms held out):
+mean over 20 synthetic people seen from all sides."""
+
+_TIPS = {"wrist": ("pinky", "index", "thumb"), "ankle": ("heel", "foot_index")}
+
+
+def without_forward_bias(world: np.ndarray) -> np.ndarray:
+    """(33, 3) world landmarks with every limb moved back by FORWARD_BIAS; lengths of bones stay."""
+    out = world.copy()
+    across = (world[LANDMARK["left_hip"]] - world[LANDMARK["right_hip"]]
+              + world[LANDMARK["left_shoulder"]] - world[LANDMARK["right_shoulder"]])
+    front = np.cross(across, [0.0, -1.0, 0.0])                 # left x up
+    front = front / max(float(np.linalg.norm(front)), 1e-6)
+    for side in ("left", "right"):
+        for a, b, bias in FORWARD_BIAS:
+            i, j = LANDMARK[f"{side}_{a}"], LANDMARK[f"{side}_{b}"]
+            bone = world[j] - world[i]
+            length = float(np.linalg.norm(bone))
+            bone = bone - bias * length * front
+            out[j] = out[i] + bone * length / max(float(np.linalg.norm(bone)), 1e-6)
+            for tip in _TIPS.get(b, ()):
+                k = LANDMARK[f"{side}_{tip}"]
+                out[k] = out[j] + world[k] - world[j]
+    return out
+
+
 @dataclass(frozen=True)
 class Evidence:
     """All in the frame `crop` or `camera` of `view`; S = side of the canvas.
@@ -92,7 +119,7 @@ class Evidence:
         up = 0.5 * (self.at("left_shoulder") + self.at("right_shoulder") - self.at("left_hip") - self.at("right_hip"))
         up = up / max(float(np.linalg.norm(up)), 1e-6)
         hips = max(self.seen("left_hip"), self.seen("right_hip"))
-        return bool(self.standing_leg("left") and self.standing_leg("right") and (up[1] < -0.9 or hips < 0.3))
+        return bool(self.standing_leg("left") and self.standing_leg("right") and (up[1] < -0.94 or hips < 0.3))
 
     def wrist_in_front(self, side: str) -> bool:
         """The wrist is seen over the trunk: so it is nearer than the trunk."""

@@ -25,7 +25,7 @@ class Spreads:
     landmark: float = 0.008       # libraries.md §3: 1.2 % to OpenPose, half of it definition
     direction: float = 16.0       # 3D bone directions; libraries.md §4: 55 mm PA-MPJPE
     stand: float = 1.2            # how far a person who stands leans to or from the camera
-    trunk_depth: float = 5.0      # the same for the trunk of one who does not plainly stand; may be given up
+    trunk_depth: float = 8.0      # the same for the trunk of one who does not plainly stand; may be given up
     leg_depth: float = 5.0
     tilt: float = 1.5             # camera pitch; more would let a standing person lean
     head: float = 6.0             # face mesh
@@ -153,7 +153,8 @@ class Objective:
             return 0.5 * (lean(pelvis, neck, self.s.stand, 1e6) + lean(feet, pelvis, self.s.stand, 1e6)
                           + lean(b.joints[JOINT["left_ankle"]], b.joints[JOINT["right_ankle"]], 10.0, 9.0)
                           + ((b.world[0][:, 1] @ side) / (5 * rad)) ** 2)
-        energy = lean(pelvis, neck, self.s.trunk_depth, 16.0)
+        one = any(self.standing)                                # on one straight leg people hold the trunk upright, too
+        energy = lean(pelvis, neck, (0.5 if one else 1.0) * self.s.trunk_depth, 16.0 if one else 9.0)
         # the pelvis itself: its own up axis, so that a straight back is not made of a tipped pelvis and a bent spine
         tip = b.world[0][:, 1] @ side
         energy = energy + 0.5 * _give_up((tip / (6 * rad)) ** 2, 12.0)
@@ -201,6 +202,7 @@ class Objective:
             over = torch.sigmoid((rx * 1.2 - local[:, 0].abs()) / 0.02)
             sight = b.world[chest][2, 2] < 0                    # the body's front faces the camera
             behind = torch.relu(-(local[:, 2] - z0)) / self.s.hand_front
+            energy = energy + _give_up((behind / 2) ** 2, 6.0).sum()   # even beside the hips, hands hang before the spine
             if front:
                 depth = b.joints[chest][2] - torch.stack([wrist, hand])[:, 2]
                 energy = energy + (torch.relu(rz + 0.02 - depth) / self.s.hand_front).pow(2).sum()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..body import face
-from ..body.evidence import Evidence
+from ..body.evidence import Evidence, without_forward_bias
 from ..body.fit import fit
 from ..body.model import BodyModel
 from ..context import Context
@@ -140,7 +140,8 @@ def _towards(person: Person) -> np.ndarray:
     x = (hips[0] - person.camera.cx) / person.camera.fx
     turn = np.arctan(x)
     c, s = np.cos(turn), np.sin(turn)
-    return person.landmarks_world.astype(np.float64) @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]).T
+    world = without_forward_bias(person.landmarks_world.astype(np.float64))
+    return world @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]).T
 
 
 def _scale(model: BodyModel, betas: np.ndarray, context: Context) -> tuple[float, bool]:
