@@ -80,7 +80,7 @@ class Scripts:
         return self.client(self.write(FAKE + textwrap.dedent(body)), **limits)
 
     def real_text(self, body: str = "") -> str:
-        return REAL.format(root=str(ROOT), body=textwrap.dedent(body))
+        return REAL.format(root=str(ROOT), body=textwrap.indent(textwrap.dedent(body), "    "))
 
     def real(self, body: str = "", **limits) -> WorkerProcess:
         """The real worker around a pipeline of which `body` replaces parts (def job(self, …), or more)."""

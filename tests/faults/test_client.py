@@ -1,8 +1,12 @@
 """Blender's side against workers that misbehave in every way we could think of."""
 
 import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,7 @@ from neural.contract import wire
 from neural.contract.errors import CancelledError, EngineError
 from neural.contract.job import JobOptions
 
+ROOT = Path(__file__).resolve().parents[2]
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 
 FAULTS = {  # name -> (what the worker does the first time it runs, limits, code of the error, word in message or trace)
@@ -270,3 +275,19 @@ def test_the_worker_does_not_inherit_blenders_python(scripts, answer, monkeypatc
     env = answer(client, client.submit("a", "o", {}))[0].report
     assert not [k for k, v in env.items() if v == "/blender"]
     assert env["LIKENESS_SOMETHING"] == "kept" and env["EXTRA"] == "1"
+
+
+def test_the_client_loads_as_part_of_an_extension_with_the_standard_library_alone(tmp_path):
+    """Inside Blender the package is bl_ext.<repository>.likeness; nothing may be found by absolute names there."""
+    package = tmp_path / "bl_ext" / "likeness"
+    (package / "neural").mkdir(parents=True)
+    shutil.copytree(ROOT / "neural/contract", package / "neural/contract")
+    (package / "addon").mkdir()
+    for name in ("worker_process.py", "worker_pipes.py"):
+        shutil.copy(ROOT / "addon" / name, package / "addon")
+    code = ("import sys; sys.path.insert(0, sys.argv[1])\n"
+            "from bl_ext.likeness.addon.worker_process import WorkerProcess\n"
+            "worker = WorkerProcess('no-such-python'); worker.submit('a', 'o', {}); print(worker.poll()[0].code)\n"
+            "print({m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names) - {'bl_ext', '__main__'})")
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert done.stdout.split("\n")[:2] == ["engine.missing", "set()"], done.stdout + done.stderr
