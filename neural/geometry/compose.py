@@ -66,11 +66,12 @@ class _Drawn:
 
 
 def _draw(piece, camera: Camera, scale: float, mask: np.ndarray, near_to_edge: np.ndarray) -> _Drawn:
-    box, (ratio, middle, domain, weight) = _enlarged(piece, scale, camera.width)
+    box, (ratio, middle, domain, weight, *relief) = _enlarged(piece, scale, camera.width)
     half2 = np.maximum(ratio * near_to_edge[box], 1e-8)
     half = np.sqrt(half2)
-    z = {side: middle + side * half for side in (-1, 1)}
-    normal = {side: normals_from_slopes(z[side], *_slopes(middle, half2, half, side), camera, box, side) for side in z}
+    base = {-1: middle + relief[0], 1: middle + relief[1]}
+    z = {side: base[side] + side * half for side in base}
+    normal = {side: normals_from_slopes(z[side], *_slopes(base[side], half2, half, side), camera, box, side) for side in z}
     return _Drawn(piece.index, box, (domain > 0.5) & mask[box], np.clip(weight, 0.01, 1), z, normal)
 
 
@@ -111,7 +112,8 @@ def _enlarged(piece, scale: float, size: int):
     fields = [cv2.warpAffine(a, to_small, (right - left, bottom - top), flags=how | cv2.WARP_INVERSE_MAP,
                              borderMode=cv2.BORDER_REPLICATE)
               for a, how in ((piece.half2, cv2.INTER_CUBIC), (piece.middle, cv2.INTER_CUBIC),
-                             (piece.domain, cv2.INTER_LINEAR), (piece.weight, cv2.INTER_LINEAR))]
+                             (piece.domain, cv2.INTER_LINEAR), (piece.weight, cv2.INTER_LINEAR),
+                             (piece.relief[0], cv2.INTER_CUBIC), (piece.relief[1], cv2.INTER_CUBIC))]
     return (slice(top, bottom), slice(left, right)), fields
 
 

@@ -7,6 +7,7 @@ a disc with -4 a sphere, and a body whose outline has moved becomes thicker or t
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.sparse import coo_matrix, diags
@@ -111,3 +112,27 @@ def blurred(values: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian mean over the known pixels only; where there are none near, 0."""
     weight = gaussian_filter(known.astype(np.float64), sigma)
     return gaussian_filter(np.where(known, values, 0.0).astype(np.float64), sigma) / np.maximum(weight, 1e-6)
+
+
+def walking_distance(start: np.ndarray, domain: np.ndarray, farthest: int) -> np.ndarray:
+    """(H, W) float32: steps (pixels, octagonal) from `start` without leaving `domain`; inf where not reached.
+
+    A gap of background between an arm and the trunk is not crossed, as a plain distance would.
+    """
+    out = np.where(start & domain, 0.0, np.inf).astype(np.float32)
+    rows, columns = np.nonzero(start & domain)
+    if not len(rows):
+        return out
+    box = (slice(max(rows.min() - farthest, 0), rows.max() + farthest + 1),
+           slice(max(columns.min() - farthest, 0), columns.max() + farthest + 1))
+    view, allowed = out[box], domain[box].astype(np.uint8)
+    reached = (view == 0).astype(np.uint8)
+    shapes = [cv2.getStructuringElement(kind, (3, 3)) for kind in (cv2.MORPH_CROSS, cv2.MORPH_RECT)]
+    for step in range(1, farthest + 1):
+        grown = cv2.dilate(reached, shapes[step % 2]) & allowed
+        fresh = grown != reached
+        if not fresh.any():
+            break
+        view[fresh] = step
+        reached = grown
+    return out
