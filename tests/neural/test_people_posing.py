@@ -18,7 +18,7 @@ def _arm(n: int = 40) -> assets.Avatar:
     return assets.Avatar("arm", "", "", "", v, np.zeros((0, 3), np.int32), np.zeros((n, 2), np.float32),
                          np.zeros(0, np.int32), (), np.tile(np.int32([[0, 1]]), (n, 1)),
                          np.stack([1 - second, second], 1), ("upper", "lower"), np.array([-1, 0]),
-                         np.array([[0.0, 0, 0], [0.5, 0, 0]]))
+                         np.array([[0.0, 0, 0], [0.5, 0, 0]]), np.arange(n, dtype=np.int32))
 
 
 def _about_z(angle: float) -> np.ndarray:

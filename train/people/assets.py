@@ -29,6 +29,7 @@ class Avatar:
     vertices (V, 3) float32 metres; faces (F, 3) int32, outward counter-clockwise; uv (V, 2) float32, v up.
     texture  (F,) int32 row of `textures` of each face; textures: tuple of (H, W, 3) uint8 sRGB.
     joints (V, 4) int32, weights (V, 4) float32 rows sum to 1; bones names, parents (J,) -1 = root, heads (J, 3).
+    weld (V,) int32: the same number for vertices that differ only in uv. texture_files: the .jpg of each texture.
     """
 
     name: str
@@ -45,6 +46,8 @@ class Avatar:
     bones: tuple[str, ...]
     parents: np.ndarray
     heads: np.ndarray
+    weld: np.ndarray
+    texture_files: tuple[Path, ...] = ()
 
     @property
     def height_m(self) -> float:
@@ -106,7 +109,8 @@ def load_avatar(root: Path, name: str) -> Avatar:
     with np.load(folder / "mesh.npz") as z:
         data = {k: z[k] for k in z.files}
     numbers = sorted(set(data["part_tex"].tolist()))
-    textures = tuple(np.asarray(Image.open(folder / f"tex{n}.jpg").convert("RGB")) for n in numbers)
+    files = tuple(folder / f"tex{n}.jpg" for n in numbers)
+    textures = tuple(np.asarray(Image.open(p).convert("RGB")) for p in files)
     row = np.array([numbers.index(n) for n in data["part_tex"]], np.int32)
     weights = data["weights"].astype(np.float32)
     return Avatar(
@@ -114,7 +118,7 @@ def load_avatar(root: Path, name: str) -> Avatar:
         vertices=data["v"].astype(np.float32), faces=data["f"].astype(np.int32), uv=data["uv"].astype(np.float32),
         texture=row[data["part"]], textures=textures, joints=data["joints"].astype(np.int32),
         weights=weights / weights.sum(1, keepdims=True), bones=tuple(map(str, data["bones"])),
-        parents=data["parents"].astype(np.int32), heads=data["heads"].astype(np.float64))
+        parents=data["parents"].astype(np.int32), heads=data["heads"].astype(np.float64), weld=welded(data["v"]), texture_files=files)
 
 
 @lru_cache(maxsize=2)
@@ -150,6 +154,11 @@ def load_background(root: Path, name: str) -> np.ndarray:
         raise OptionError("option.background", f"There is no background called '{name}'.",
                           "Choose a file name (without .jpg) of the folder backgrounds, or a colour such as #a0b0c0.")
     return np.asarray(Image.open(path).convert("RGB"))
+
+
+def welded(vertices: np.ndarray) -> np.ndarray:
+    """(V, 3) -> (V,) int32 numbers of the distinct places, to 0.01 mm."""
+    return np.unique(np.round(vertices.astype(np.float64), 5), axis=0, return_inverse=True)[1].reshape(-1).astype(np.int32)
 
 
 def matrices(quat: np.ndarray) -> np.ndarray:

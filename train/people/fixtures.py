@@ -18,7 +18,6 @@ import numpy as np
 from PIL import Image
 
 from neural.contract.errors import LikenessError
-from neural.geometry.normals import vertex_normals
 
 from .assets import assets_root
 from .picture import photograph
@@ -89,7 +88,7 @@ def _outside(scene: Scene) -> np.ndarray:
     from .light import sphere
     from .shade import ShadowMap
 
-    normals = vertex_normals(scene.world, scene.faces)
+    normals = scene.normals
     seen = np.zeros(len(scene.world), bool)
     for d in sphere(160):
         facing = normals @ d > 0.05

@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from neural.geometry.normals import vertex_normals
 from neural.geometry.raster import rasterize
 
 from .assets import load_background, load_light
@@ -23,11 +22,10 @@ def photograph(shot: Shot, scene: Scene, root: Path) -> np.ndarray:
     light = key_light(shot, root)
     s = shot.supersample
     fragments = rasterize(scene.vertices, scene.faces, scene.camera.resized(s * shot.width, s * shot.height))
-    normals = vertex_normals(scene.world, scene.faces).astype(np.float64)
-    ambient = ambient_at_vertices(scene, normals, light)
-    light = exposed(light, shot, normals, scene)
-    maps = key_maps(scene, light, shot.seed)
-    colour = _shrunk(shade(fragments, scene, normals, ambient, light, maps), s)   # premultiplied by coverage
+    ambient = ambient_at_vertices(scene, light, shot.ambient_samples)
+    light = exposed(light, shot, scene)
+    maps = key_maps(scene, light, shot.seed, shot.key_samples)
+    colour = _shrunk(shade(fragments, scene, ambient, light, maps), s)   # premultiplied by coverage
     alpha = _shrunk(fragments.hit.astype(np.float32), s)[..., None]
     back = background(shot, scene, root)
     if shot.floor_shadow:
@@ -50,11 +48,11 @@ def key_light(shot: Shot, root: Path) -> Light:
     return light.turned(turn)
 
 
-def exposed(light: Light, shot: Shot, normals: np.ndarray, scene: Scene) -> Light:
+def exposed(light: Light, shot: Shot, scene: Scene) -> Light:
     """The light scaled so that a white card turned as the people's visible side is would come out near white."""
     eye = -scene.camera_from_world[:3, :3].T @ scene.camera_from_world[:3, 3]
     view = eye - scene.world
-    facing = normals[(normals * view).sum(1) > 0]
+    facing = scene.normals[(scene.normals * view).sum(1) > 0]
     cosine = np.maximum(facing @ light.key_direction, 0)[:, None]
     mean = (light.irradiance(facing) + 0.8 * cosine * light.key_irradiance).mean(0) / np.pi
     tint = (mean / (mean @ _GREY)) ** -shot.white_balance

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neural.contract.joints import SMPL_JOINTS
+from neural.geometry.normals import vertex_normals
 
 from .assets import Avatar, PoseLibrary
 
@@ -32,11 +33,12 @@ _JOINT_BONE = {
 class Posed:
     """A posed avatar, world frame (metres, z up), feet on z = 0.
 
-    vertices (V, 3) float32; heads (J, 3) float64 bone heads; rotations (J, 3, 3) float64; joints (24, 3) float64 in
+    vertices, normals (V, 3) float32; heads (J, 3) float64 bone heads; rotations (J, 3, 3) float64; joints (24, 3) float64 in
     SMPL's order, at the avatar's own bone heads (its pelvis and spine lie up to 3 cm from where SMPL would put them).
     """
 
     vertices: np.ndarray
+    normals: np.ndarray
     heads: np.ndarray
     rotations: np.ndarray
     joints: np.ndarray
@@ -49,7 +51,8 @@ def pose_avatar(avatar: Avatar, library: PoseLibrary, bone_map: dict, name: str)
     root = heads[avatar.bones.index("Hips")]
     shift = -np.array([root[0], root[1], vertices[:, 2].min()])
     vertices, heads = (vertices + shift).astype(np.float32), heads + shift
-    return Posed(vertices, heads, rotations, smpl_joints(avatar, heads))
+    normals = smooth_normals(vertices, avatar.faces, avatar.weld)
+    return Posed(vertices, normals, heads, rotations, smpl_joints(avatar, heads))
 
 
 def skin(avatar: Avatar, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,6 +68,18 @@ def skin(avatar: Avatar, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         j = avatar.joints[:, k]
         out += avatar.weights[:, k:k + 1] * (np.einsum("vab,vb->va", rotations[j], v) + offset[j])
     return out, heads
+
+
+def smooth_normals(vertices: np.ndarray, faces: np.ndarray, weld: np.ndarray) -> np.ndarray:
+    """(V, 3) float32 unit normals, the same on both sides of a texture seam.
+
+    Vertices with the same `weld` number share a normal, except where theirs differ by more than 60 degrees: there the
+    seam is a real edge, or one place carries the two sides of a sheet.
+    """
+    own = vertex_normals(vertices, faces)
+    _, first = np.unique(weld, return_index=True)
+    shared = vertex_normals(vertices[first], weld[faces])[weld]
+    return np.where((own * shared).sum(1, keepdims=True) > 0.5, shared, own).astype(np.float32)
 
 
 def smpl_joints(avatar: Avatar, heads: np.ndarray) -> np.ndarray:

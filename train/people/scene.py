@@ -38,6 +38,7 @@ class Shot:
     light        name of an environment map; light_turn_deg turns it, None = key light in front, to one side by seed.
     exposure_ev  stops added to the automatic exposure.  white_balance 0 = light as it is, 1 = made neutral.
     noise        standard deviation of the sensor's noise, part of full scale.
+    supersample  samples of a pixel's side; ambient_samples, key_samples: shadow maps of the sky and of the key light.
     """
 
     subjects: tuple[Subject, ...]
@@ -57,6 +58,8 @@ class Shot:
     floor_shadow: bool = True
     noise: float = 0.006
     supersample: int = 2
+    ambient_samples: int = 96
+    key_samples: int = 10
     seed: int = 0
 
 
@@ -64,12 +67,13 @@ class Shot:
 class Scene:
     """Geometry of a shot. V vertices and F faces of all P people together.
 
-    world (V, 3) float64 metres, z up, floor at z = 0; vertices (V, 3) float64 camera frame; faces (F, 3) int32;
+    world (V, 3) float64 metres, z up, floor at z = 0; normals (V, 3) float64 unit, smooth, world; vertices (V, 3) float64 camera frame; faces (F, 3) int32;
     uv (V, 2) float32; texture (F,) int32 into textures; person (V,) uint8; joints (P, 24, 3) float64 camera frame;
     height_m (P,) at rest; camera; camera_from_world (4, 4).
     """
 
     world: np.ndarray
+    normals: np.ndarray
     vertices: np.ndarray
     faces: np.ndarray
     uv: np.ndarray
@@ -91,7 +95,7 @@ def build(shot: Shot, root: Path) -> Scene:
     if not shot.subjects:
         raise OptionError("option.avatar", "A picture needs at least one person.", "Name an avatar.")
     library, bone_map = load_poses(root), load_bone_map(root)
-    world, faces, uv, texture, textures, person, joints, heights = [], [], [], [], [], [], [], []
+    world, normals, faces, uv, texture, textures, person, joints, heights = ([] for _ in range(9))
     start = 0
     for k, subject in enumerate(shot.subjects):
         avatar = load_avatar(root, subject.avatar)
@@ -99,6 +103,7 @@ def build(shot: Shot, root: Path) -> Scene:
         c, s = np.cos(np.radians(subject.yaw_deg)), np.sin(np.radians(subject.yaw_deg))
         turn, place = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]), np.array([subject.x, subject.y, 0])
         world.append(posed.vertices @ turn.T + place)
+        normals.append(posed.normals.astype(np.float64) @ turn.T)
         joints.append(posed.joints @ turn.T + place)
         faces.append(avatar.faces + start)
         texture.append(avatar.texture + len(textures))
@@ -111,7 +116,7 @@ def build(shot: Shot, root: Path) -> Scene:
     camera = Camera.from_fov(shot.width, shot.height, shot.fov_deg)
     pose = place_camera(camera, points[_framed(shot.framing, points, joint)], shot.pitch_deg, shot.roll_deg, shot.fill)
     turn, shift = pose[:3, :3], pose[:3, 3]
-    return Scene(points, points @ turn.T + shift, np.concatenate(faces), np.concatenate(uv), np.concatenate(texture),
+    return Scene(points, np.concatenate(normals), points @ turn.T + shift, np.concatenate(faces), np.concatenate(uv), np.concatenate(texture),
                  tuple(textures), np.concatenate(person), joint @ turn.T + shift, np.array(heights), camera, pose)
 
 

@@ -38,12 +38,12 @@ class ShadowMap:
         return ~(inside & (nearest < local[:, 2] + _FAR - bias))       # NaN compares false: lit
 
 
-def ambient_at_vertices(scene: Scene, normals: np.ndarray, light: Light, count: int = 96, size: int = 320) -> np.ndarray:
+def ambient_at_vertices(scene: Scene, light: Light, count: int, size: int = 320) -> np.ndarray:
     """(V, 3) in [0, 1]: the part of the ambient irradiance that reaches each vertex past all people.
 
-    normals (V, 3) world. Monte Carlo over `count` even directions, each one a shadow map.
+    Monte Carlo over `count` even directions, each one a shadow map.
     """
-    directions = sphere(count)
+    directions, normals = sphere(count), scene.normals
     got, all_light = np.zeros_like(scene.world), np.full_like(scene.world, 1e-9)
     points = scene.world + 0.006 * normals                             # off the surface: no self-shadow
     for d, radiance in zip(directions, light.radiance(directions)):
@@ -54,7 +54,7 @@ def ambient_at_vertices(scene: Scene, normals: np.ndarray, light: Light, count: 
     return got / all_light
 
 
-def key_maps(scene: Scene, light: Light, seed: int, count: int = 10, size: int = 900) -> list[ShadowMap]:
+def key_maps(scene: Scene, light: Light, seed: int, count: int, size: int = 900) -> list[ShadowMap]:
     """Shadow maps from `count` places on the key light's disc."""
     rng = np.random.default_rng(seed)
     spread = np.tan(min(light.key_angle, 0.2)) * rng.normal(0, 0.7, (count, 3))
@@ -83,15 +83,15 @@ def albedo(fragments: Fragments, scene: Scene) -> np.ndarray:
     return out
 
 
-def shade(fragments: Fragments, scene: Scene, normals: np.ndarray, ambient: np.ndarray, light: Light,
+def shade(fragments: Fragments, scene: Scene, ambient: np.ndarray, light: Light,
           maps: list[ShadowMap]) -> np.ndarray:
     """(H, W, 3) float32 linear radiance of what the fragments show; 0 elsewhere.
 
-    normals (V, 3) world and ambient (V, 3) per vertex. Lambert, plus a dielectric's reflection (4 % at normal
+    ambient (V, 3) as `ambient_at_vertices` gives it. Lambert, plus a dielectric's reflection (4 % at normal
     incidence, rough), which is what separates skin and cloth from plaster.
     """
     hit = fragments.hit
-    n = fragments.interpolate(normals, scene.faces)[hit].astype(np.float64)
+    n = fragments.interpolate(scene.normals, scene.faces)[hit].astype(np.float64)
     n /= np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-9)
     p = fragments.interpolate(scene.world, scene.faces)[hit].astype(np.float64)
     eye = -scene.camera_from_world[:3, :3].T @ scene.camera_from_world[:3, 3]

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from neural.contract.frames import Camera
-from neural.geometry.normals import vertex_normals
 from neural.geometry.raster import rasterize
 
 from .scene import Scene, Shot
@@ -47,7 +46,7 @@ class Truth:
 def truth_of(scene: Scene) -> Truth:
     """Draw the truth of a scene at the picture's own size."""
     camera = scene.camera
-    normals = vertex_normals(scene.vertices, scene.faces)
+    normals = scene.normals @ scene.camera_from_world[:3, :3].T
     maps: dict[str, list] = {k: [] for k in ("mask", "depth_front", "depth_back", "normal_front", "normal_back")}
     for k in range(len(scene.joints)):
         faces = scene.faces_of(k)
