@@ -26,7 +26,7 @@ def new_armature(name: str, result: PersonResult, blender_from_body: np.ndarray,
     data = bpy.data.armatures.new(f"{name}_rig")
     obj = bpy.data.objects.new(f"{name}_rig", data)
     collection.objects.link(obj)
-    data.display_type = "OCTAHEDRAL"
+    data.display_type = "STICK"     # thin, so that the person stays visible although the bones lie in front
     obj.show_in_front = True
 
     layer = bpy.context.view_layer

@@ -35,7 +35,7 @@ class LIKENESS_PT_queue(InTab, bpy.types.Panel):
         row = layout.row(align=True)
         if state.waiting:
             row.operator("likeness.cancel", text="Cancel All", icon="X").everything = True
-        else:
+        elif any(j.state in jobs.ENDED for j in state.jobs):
             row.operator("likeness.clear_history", icon="TRASH", text="Clear")
         if not 0 <= state.active_job < len(state.jobs):
             return

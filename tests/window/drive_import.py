@@ -75,17 +75,42 @@ def drive():
     yield 1.5
     shot(str(PICTURES / "4-failed.png"))  # noqa: F821
     assert state().error_code == "person.none"
-    view = window
-    view.event_simulate(type="ESC", value="PRESS")
-    view.event_simulate(type="ESC", value="RELEASE")
+    window.event_simulate(type="ESC", value="PRESS")
+    window.event_simulate(type="ESC", value="RELEASE")
     yield 0.5
+
+    # through the file browser: Blender then calls execute(), which must not block
+    start(bpy.ops.likeness.import_photo)
+    yield 2.0
+    browser = next((w, a) for w in bpy.context.window_manager.windows for a in w.screen.areas if a.type == "FILE_BROWSER")
+    browser[1].spaces.active.params.directory = str(PHOTOS).encode()
+    browser[1].spaces.active.params.filename = "slow_dora.jpg"
+    yield 0.5
+    shot(str(PICTURES / "5-browser.png"))  # noqa: F821
+    with bpy.context.temp_override(window=browser[0], area=browser[1],
+                                   region=next(r for r in browser[1].regions if r.type == "WINDOW")):
+        bpy.ops.file.execute()
+    yield from until(lambda: state().running and state().fraction > 0.05, 30, "the browser's photo")
+    yield from until(lambda: not state().running, 60, "the browser's photo to be done")
+    assert "slow_dora_rig" in bpy.data.objects, state().error_message
+
+    # run again, confirmed in its dialog
+    window, area, region = view3d()  # noqa: F821
+    start(bpy.ops.likeness.rerun)
+    yield 1.0
+    shot(str(PICTURES / "6-again.png"))  # noqa: F821
+    window.event_simulate(type="RET", value="PRESS")
+    window.event_simulate(type="RET", value="RELEASE")
+    yield from until(lambda: state().running, 20, "running again")
+    yield from until(lambda: not state().running, 60, "the second run")
+    assert [o.name for o in bpy.data.objects if o.name.startswith("slow_dora") and o.type == "ARMATURE"] == ["slow_dora_rig"]
 
     # Esc cancels, soon
     start(bpy.ops.likeness.import_photo, filepath=str(PHOTOS / "slow_carl.jpg"), preset="draft")
     yield from until(lambda: state().fraction > 0.1, 60, "progress of the third")
-    view.event_simulate(type="MOUSEMOVE", value="NOTHING", x=400, y=400)
-    view.event_simulate(type="ESC", value="PRESS")
-    view.event_simulate(type="ESC", value="RELEASE")
+    window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=400, y=400)
+    window.event_simulate(type="ESC", value="PRESS")
+    window.event_simulate(type="ESC", value="RELEASE")
     yield from until(lambda: not state().running, 15, "the cancel")
     assert state().jobs[-1].state == "CANCELLED" and "slow_carl_rig" not in bpy.data.objects
     yield 0.5

@@ -84,12 +84,12 @@ def test_window(installed, tmp_path):
         pytest.skip("no blender-shot (set LIKENESS_TOOLS to its folder)")
     work, env, _ = installed
     pictures = Path(os.environ.get("LIKENESS_PICTURES") or tmp_path)
-    for name in ("slow_anna.jpg", "bert.jpg", "fail.jpg", "slow_carl.jpg"):
+    for name in ("slow_anna.jpg", "bert.jpg", "fail.jpg", "slow_dora.jpg", "slow_carl.jpg"):
         (tmp_path / name).write_bytes(b"x")
     where = program.parent if (program.parent / "enter").exists() else program
     done = subprocess.run([str(shot), "-e", "-u", "-t", "240", str(where),
-                           str(HERE / "drive_import.py"), str(pictures / "5-end.png"), "--", str(pictures), str(tmp_path)],
+                           str(HERE / "drive_import.py"), str(pictures / "7-end.png"), "--", str(pictures), str(tmp_path)],
                           env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and "WINDOW TEST PASSED" in done.stdout, done.stdout[-4000:] + done.stderr[-4000:]
-    for name in ("1-idle", "2-running", "3-done", "4-failed", "5-end"):
+    for name in ("1-idle", "2-running", "3-done", "4-failed", "5-browser", "6-again", "7-end"):
         assert (pictures / f"{name}.png").stat().st_size > 20_000
