@@ -83,10 +83,25 @@ def _scalar(kind, raw=b""):
     return np.frombuffer(raw.encode("latin1") if isinstance(raw, str) else raw, kind)[0]
 
 
+def _encode(text: str, codec: str = "latin1") -> bytes:
+    """How Python 3 writes bytes into old pickles."""
+    if codec not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError("an unknown text encoding")
+    return text.encode("latin1")
+
+
+def _from_buffer(buffer, kind, shape, order):
+    """How NumPy writes arrays into pickles of protocol 5."""
+    return np.frombuffer(buffer, dtype=kind).reshape(shape, order=order)
+
+
 _ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("collections", "OrderedDict"): dict}
 for _core in ("numpy.core.multiarray", "numpy._core.multiarray"):
     _ALLOWED[_core, "_reconstruct"] = _reconstruct
     _ALLOWED[_core, "scalar"] = _scalar
+_ALLOWED["_codecs", "encode"] = _encode
+for _core in ("numpy.core.numeric", "numpy._core.numeric"):
+    _ALLOWED[_core, "_frombuffer"] = _from_buffer
 for _kind in ("csc", "csr"):
     for _module in (f"scipy.sparse.{_kind}", f"scipy.sparse._{_kind}"):
         for _shape in ("matrix", "array"):

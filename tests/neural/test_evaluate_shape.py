@@ -19,7 +19,9 @@ def sphere(radius=1.0, rings=48, centre=(0, 0, 0)):
     i, j = np.meshgrid(np.arange(rings), np.arange(2 * rings), indexing="ij")
     p, q = (i * 2 * rings + j).ravel(), (i * 2 * rings + (j + 1) % (2 * rings)).ravel()
     r, s = p + 2 * rings, q + 2 * rings
-    return radius * v + np.array(centre), np.concatenate([np.stack([p, q, r], 1), np.stack([q, s, r], 1)])
+    north, south = i.ravel() == 0, i.ravel() == rings - 1            # at the poles one of the two has no area
+    faces = np.concatenate([np.stack([p, q, r], 1)[~north], np.stack([q, s, r], 1)[~south]])
+    return radius * v + np.array(centre), faces
 
 
 def blob(seed=0):
