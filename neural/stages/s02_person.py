@@ -292,7 +292,7 @@ def _with_limbs(prior: np.ndarray, pose: Pose, found_hands: list[hands.Hand | No
         if (pose.visibility[marks] > 0.7).all():
             foot = pose.points[marks]
             draw(foot, 0.2 * np.hypot(*(foot[2] - foot[1])), closed=True)
-    return np.where(sure > 0, np.maximum(prior, 0.85), prior).astype(np.float32)
+    return np.where(sure > 0, np.maximum(prior, 0.97), prior).astype(np.float32)
 
 
 def _own_mask(context: Context, photo: Photo, pose: Pose) -> np.ndarray | None:
