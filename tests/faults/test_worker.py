@@ -351,20 +351,23 @@ while True:
 
 
 @posix
-def test_no_orphan_even_when_the_pipe_leaked(scripts, eventually, alive):
-    """Another process still holds the writing end of stdin, so that no end of file comes."""
+def test_no_orphan_even_when_the_pipes_leaked(scripts, eventually, alive):
+    """Another process (here: we) still holds the far ends of stdin and stdout, so that neither ends with the parent."""
     worker = scripts.write(scripts.real_text(BUSY), "real.py")
-    read_end, write_end = os.pipe()
+    (stdin, to_worker), (from_worker, stdout) = os.pipe(), os.pipe()
     code = f"""
 import subprocess, sys, time
-process = subprocess.Popen([sys.executable, "-s", {str(worker)!r}], stdin={read_end}, stdout=subprocess.PIPE)
-process.stdout.readline(); print(process.pid, flush=True); time.sleep(600)
+process = subprocess.Popen([sys.executable, "-s", {str(worker)!r}], stdin={stdin}, stdout={stdout})
+print(process.pid, flush=True); time.sleep(600)
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, pass_fds=[read_end]) as process:
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, pass_fds=[stdin, stdout]) as process:
         pid = int(process.stdout.readline())
-        os.write(write_end, wire.encode(wire.Run("j", "p", "o", {})))
+        os.write(to_worker, wire.encode(wire.Run("j", "p", "o", {})))
+        heard = b""
+        while b"s01_photo" not in heard:              # it serves, so it has seen its parent alive
+            heard += os.read(from_worker, 65536)
         assert alive(pid)
         process.send_signal(signal.SIGKILL)
     eventually(lambda: not alive(pid), "an orphan")
-    os.close(read_end)
-    os.close(write_end)
+    for end in (stdin, to_worker, from_worker, stdout):
+        os.close(end)
