@@ -26,7 +26,8 @@ def pack(uv: np.ndarray, faces: np.ndarray, chart: np.ndarray, upright: np.ndarr
     owner[faces.ravel()] = np.repeat(chart, 3)
     count = int(chart.max()) + 1
     edge = uv[faces]
-    area = np.abs(np.cross(edge[:, 1] - edge[:, 0], edge[:, 2] - edge[:, 0])).sum() / 2
+    a, b = edge[:, 1] - edge[:, 0], edge[:, 2] - edge[:, 0]
+    area = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / 2
     unit = np.sqrt(area / 0.55) / (cells - 2)                      # first guess of the cell's size
     low = _extreme(np.minimum, uv, owner, count, np.inf)
     local = (uv - low[owner]) / unit + 0.5

@@ -112,7 +112,7 @@ def _classify(v, f, camera, config, device):
     cos = -(normal * centre).sum(1) / np.linalg.norm(centre, axis=1)
     kind, layer = np.full(len(f), REST, np.uint8), np.zeros(len(f), np.int64)
     pair = face_neighbours(f)
-    view = _canvas(v, camera)
+    view = _canvas(v, camera, int(np.clip(5 * np.sqrt(len(f)), 300, 2000)))
     for which, good in ((FRONT, cos > config.front_cos), (BACK, cos < -config.back_cos)):
         good = _smooth(good, (cos if which == FRONT else -cos) > 0.1, pair)
         for number in range(config.layers):
@@ -124,11 +124,11 @@ def _classify(v, f, camera, config, device):
     return kind, layer
 
 
-def _canvas(v, camera):
-    """A camera of the same projection that shows all of the mesh on about 1200 pixels."""
+def _canvas(v, camera, side):
+    """A camera of the same projection that shows all of the mesh on `side` pixels (a face covers about ten)."""
     pixels = camera.project(v)
     low, high = pixels.min(0), pixels.max(0)
-    scale = 1200 / (high - low).max()
+    scale = side / (high - low).max()
     size = np.ceil((high - low) * scale).astype(int) + 2
     return Camera(int(size[0]), int(size[1]), camera.fx * scale, camera.fy * scale,
                   (camera.cx - low[0]) * scale + 1, (camera.cy - low[1]) * scale + 1)
