@@ -2,53 +2,66 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from ..contract.frames import Camera
 from .inflate import STEPS, shifted
 
+BULGE = 0.5  # pixels by which the silhouette lies beyond the last pixel centre, in the mean
 
-def rim_points(front: np.ndarray, back: np.ndarray, mask: np.ndarray, inside: np.ndarray,
-               camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Oriented points on the mask's edge, normals perpendicular to the view.
 
-    front, back (H, W) metres; mask, inside (H, W) bool (inside = the pixel lies within the photo).
+def rim_points(front: np.ndarray, back: np.ndarray, mask: np.ndarray, inside: np.ndarray, camera: Camera,
+               normal_front: np.ndarray, normal_back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Oriented points on the mask's edge.
+
+    front, back (H, W) metres; mask, inside (H, W) bool (inside = the pixel lies within the photo);
+    normal_front, normal_back (H, W, 3) unit.
     Returns xyz (N, 3) float32, normals (N, 3) float32, camera frame.
 
-    At an ordinary edge the surface turns round: between the two last depths the points bulge outwards like an ellipse
-    that ends half a pixel further out. Where the person leaves the photo the body is cut: the points fill a flat plane.
+    At an ordinary edge the surface turns round from the last front normal to the last back normal; between them the
+    points bulge outwards like an ellipse. Where the person leaves the photo the body is cut: points on a flat plane.
     """
-    xyz, normals = [], []
+    outside = np.zeros(mask.shape, bool)
     for step in STEPS:
-        outside = ~shifted(mask, step, False)
-        beyond = ~shifted(inside, step, False)
-        for edge, bulge in ((mask & outside & ~beyond, 0.5), (mask & outside & beyond, 0.0)):
-            p, n = _wall(front, back, edge, step, bulge, camera)
-            xyz.append(p)
-            normals.append(n)
-    return np.concatenate(xyz).astype(np.float32), np.concatenate(normals).astype(np.float32)
+        outside |= ~shifted(mask, step, False) & shifted(inside, step, False)
+    parts = [_turn(front, back, mask, inside, mask & outside, camera, normal_front, normal_back)]
+    for step in STEPS:
+        parts.append(_cut(front, back, mask & ~shifted(inside, step, False), step, camera))
+    return (np.concatenate([p[0] for p in parts]).astype(np.float32),
+            np.concatenate([p[1] for p in parts]).astype(np.float32))
 
 
-def _wall(front, back, edge, step, bulge, camera):
-    rows, columns = np.nonzero(edge)
+def _columns(front, back, rows, columns, camera):
+    """For every edge pixel evenly spaced places between its two depths: pixel number, t in (-1, 1), z."""
     near, far = front[rows, columns].astype(np.float64), back[rows, columns].astype(np.float64)
-    spacing = np.median(near) / camera.fx if len(near) else 1.0
+    spacing = float(np.median(near)) / camera.fx if len(near) else 1.0
     count = np.clip(np.ceil((far - near) / spacing).astype(np.int64) - 1, 1, 4096)
     which = np.repeat(np.arange(len(rows)), count)
     place = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
-    t = 2 * (place + 1) / (count[which] + 1) - 1                         # -1 front ... 1 back
-    out = 0.5 + bulge * np.sqrt(np.maximum(1 - t * t, 0.0)) if bulge else np.full(len(t), 0.5)
-    pixel = np.stack([columns[which] + 0.5 + step[1] * out, rows[which] + 0.5 + step[0] * out], 1)
-    z = near[which] + (t + 1) / 2 * (far - near)[which]
-    normal = np.zeros((len(which), 3))
-    normal[:, 0], normal[:, 1] = step[1], step[0]
-    half = np.maximum((far - near)[which] / 2, 1e-6)
-    if bulge:
-        normal[:, 2] = t * np.minimum(spacing / half, 1.0)
-    # perpendicular to the ray, not to the optical axis: the cut and the silhouette run along the view
+    t = 2 * (place + 1) / (count[which] + 1) - 1
+    return which, t, near[which] + (t + 1) / 2 * (far - near)[which]
+
+
+def _turn(front, back, mask, inside, edge, camera, normal_front, normal_back):
+    rows, columns = np.nonzero(edge)
+    which, t, z = _columns(front, back, rows, columns, camera)
+    soft = cv2.GaussianBlur((mask | ~inside).astype(np.float32), (0, 0), 2.0)
+    dy, dx = np.gradient(soft)
+    out = -np.stack([dx[rows, columns], dy[rows, columns]], 1).astype(np.float64)
+    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+    pixel = np.stack([columns, rows], 1)[which] + 0.5 + out[which] * (BULGE * np.sqrt(np.maximum(1 - t * t, 0)))[:, None]
+    share = ((t + 1) / 2)[:, None]
+    normal = (1 - share) * normal_front[rows, columns][which] + share * normal_back[rows, columns][which]
+    normal[:, :2] += 0.5 * (1 - np.abs(t))[:, None] * out[which]
+    return camera.rays(pixel) * z[:, None], normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+
+
+def _cut(front, back, edge, step, camera):
+    rows, columns = np.nonzero(edge)
+    which, _, z = _columns(front, back, rows, columns, camera)
+    pixel = np.stack([columns, rows], 1)[which] + 0.5 + np.array([step[1], step[0]]) * 0.5
     ray = camera.rays(pixel)
-    unit = ray / np.linalg.norm(ray, axis=1, keepdims=True)
-    flat = normal * [1, 1, 0]
-    flat = flat - (flat * unit).sum(1, keepdims=True) * unit
-    normal = flat + normal * [0, 0, 1]
+    normal = np.zeros((len(which), 3)) + [step[1], step[0], 0]
+    normal[:, 2] = -(ray[:, :2] * normal[:, :2]).sum(1)                  # the photo's border is a plane through the eye
     return ray * z[:, None], normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract.frames import Camera
-from .topology import directed_edges
+from .topology import directed_edges, split_pinches
 
 THINNEST_M = 4e-4  # sheets thinner than this would fold through each other
 
@@ -14,7 +14,7 @@ def stitch(front: np.ndarray, back: np.ndarray, mask: np.ndarray, camera: Camera
     """front, back (H, W) metres (z), mask (H, W) bool -> vertices (V, 3) float64 camera metres, faces (F, 3) int64.
 
     Every mask pixel whose neighbours form a full cell gets one vertex on each side; the two grids are joined by walls
-    along their common border. Closed by construction; pixels that touch only in a corner leave pinched vertices.
+    along their common border. Closed by construction, whatever the mask.
     """
     cells = _triangles(mask)
     height, width = mask.shape
@@ -22,6 +22,9 @@ def stitch(front: np.ndarray, back: np.ndarray, mask: np.ndarray, camera: Camera
     index = np.full(height * width, -1, np.int64)
     index[used] = np.arange(len(used))
     front_faces = index[cells]
+    if len(used):                                            # pixels that touch only in a corner: one vertex a side
+        copies, front_faces = split_pinches(np.arange(len(used))[:, None], front_faces)
+        used, front_faces = used[copies[:, 0]], front_faces.astype(np.int64)
     rows, columns = np.divmod(used, width)
     ray = camera.rays(np.stack([columns + 0.5, rows + 0.5], 1))
     near, far = front.ravel()[used].astype(np.float64), back.ravel()[used].astype(np.float64)

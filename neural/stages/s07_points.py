@@ -52,7 +52,8 @@ def oriented_points(person: Person, body: Body, normals: Normals, depths: Depths
     sets = [(rays * depths.front[depths.mask][:, None], normals.front[depths.mask], FRONT),
             (rays * depths.back[depths.mask][:, None], normals.back[depths.mask], BACK)]
     context.step(1, 3)
-    sets.append((*rim_points(depths.front, depths.back, depths.mask, person.inside, camera), RIM))
+    sets.append((*rim_points(depths.front, depths.back, depths.mask, person.inside, camera,
+                             normals.front, normals.back), RIM))
     context.step(2, 3)
     sets.append((*_hidden(body, depths, camera, context), BODY))
     xyz = np.concatenate([s[0] for s in sets]).astype(np.float32)
