@@ -106,6 +106,7 @@ def run(argv: list[str]) -> int:
             except (OSError, RuntimeError, LikenessError) as exc:
                 headless.print_line(f"'{args.output}' could not be written ({exc}). Choose another place.")
                 return headless.EXIT_SOME_FAILED
+            headless.print_line(f"{len(good)} of {len(args.photos)} -> {args.output}")
         return status
 
 

@@ -160,7 +160,7 @@ def _one(photo: Path, name: str, out_dir: Path, options: JobOptions, engine: Eng
     try:
         if job.state == DONE:
             put_in_place(part, final, True)
-            say(f"done in {job.seconds:.1f} s -> {final}")
+            say(f"done in {job.seconds:.1f} s")
             return Done(photo, final, job.report, None)
         if job.state == CANCELLED:               # nothing half-written stays, and what was there before is untouched
             return _failed(photo, None, options, job.error, say)

@@ -49,6 +49,9 @@ def main(argv: list[str]) -> int:
     with cli.interruptible() as asked:
         answers = headless.process([p.absolute() for p in args.photos], args.out.absolute(), options,
                                    args.engine_python.absolute(), headless.print_line, lambda: asked[0], args.cache, args.log)
+    for answer in answers:
+        if answer.folder is not None:
+            headless.print_line(f"{'ok    ' if answer.error is None else 'failed'}  {answer.folder}")
     return headless.exit_status(answers)
 
 

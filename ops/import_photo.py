@@ -30,7 +30,7 @@ class LIKENESS_OT_import_photo(properties.OptionsMixin, QueueRunner, bpy.types.O
     """Make a textured, rigged person from one photo"""
 
     bl_idname = "likeness.import_photo"
-    bl_label = "Import Photo of a Person"
+    bl_label = "Import Photo"
     bl_options = {"REGISTER", "PRESET"}      # no UNDO flag: every finished person is an undo step of its own
 
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE", "SKIP_PRESET"})

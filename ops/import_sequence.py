@@ -25,7 +25,7 @@ class LIKENESS_OT_import_sequence(properties.OptionsMixin, QueueRunner, bpy.type
     """Make a person from each photo of a folder"""
 
     bl_idname = "likeness.import_sequence"
-    bl_label = "Import Folder of Photos"
+    bl_label = "Import Folder"
     bl_options = {"REGISTER", "PRESET"}
 
     directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "SKIP_PRESET"})

@@ -57,7 +57,8 @@ def _draw_no_engine(layout: bpy.types.UILayout, context: bpy.types.Context) -> N
                             "(about 3 GB); your photos never leave this computer.", "INFO")
     own = bool(preferences.get().engine_python)
     if not compat.online_access() and not own:
-        paragraph(box, context, "Online access is off in the preferences (System).", "ERROR")
+        paragraph(box, context, "Online access is off in the preferences.", "ERROR")
+        box.operator("extensions.userpref_show_online", text="Open System Preferences", icon="PREFERENCES")
     row = box.row()
     row.scale_y = 1.3
     row.operator("likeness.setup_engine", icon="IMPORT", text="Check Chosen Python" if own else "Set Up Engine")

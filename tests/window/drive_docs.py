@@ -1,7 +1,7 @@
 """Makes docs/pictures/*.png in a real window with the real engine, from a photo of a synthetic person:
 
     LIKENESS_PYTHON=.venv/engine/bin/python BLENDER_USER_RESOURCES=FOLDER blender-shot -e -u -t 400 BLENDER \\
-        tests/window/drive_docs.py docs/pictures/t-pose.png -- docs/pictures tests/data/woman_arms.jpg
+        tests/window/drive_docs.py build/t-pose.png -- docs/pictures tests/data/woman_arms.jpg
 
 FOLDER holds the installed extension (see test_window.py).
 """
