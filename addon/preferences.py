@@ -25,7 +25,7 @@ class LIKENESS_AP_preferences(bpy.types.AddonPreferences):
         description="Use this Python (or environment folder) as the engine instead; it must hold the engine's libraries")
     device: EnumProperty(name="Device", description="What computes, unless an import says otherwise", items=DEVICE_ITEMS,
                          default="auto")
-    idle_s: IntProperty(name="Free Memory After", description="Seconds without a job after which the models leave memory",
+    idle_s: IntProperty(name="Free Memory After (s)", description="Seconds without a job after which the models leave memory",
                         default=300, min=5, soft_max=3600, subtype="TIME_ABSOLUTE")
 
     def draw(self, context: bpy.types.Context) -> None:
