@@ -135,7 +135,7 @@ def _to_photo(stem: str, image: Image.Image, context: Context, config: PhotoConf
 
 def _alpha(image: Image.Image) -> np.ndarray | None:
     """(H, W) uint8, or None when there is none or it is opaque everywhere."""
-    if "A" not in image.getbands() and "a" not in image.getbands():
+    if image.mode not in ("RGBA", "RGBa", "LA", "La", "PA"):      # LAB has a band "A" too
         return None
     alpha = np.asarray(image.getchannel("A" if "A" in image.getbands() else "a"))
     return np.array(alpha) if alpha.min() < 255 else None
@@ -165,6 +165,9 @@ def _srgb(image: Image.Image, profile: bytes | None, context: Context) -> np.nda
         converted = _apply_profile(image, profile, context)
         if converted is not None:
             return np.asarray(converted)
+    elif image.mode == "LAB":
+        return np.asarray(ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"),
+                                                    outputMode="RGB"))
     elif image.mode == "CMYK":
         context.warn("photo.cmyk", "The photo has printing colours without a profile; its colours are approximate.")
     return np.asarray(image.convert("RGB"))

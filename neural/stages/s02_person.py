@@ -112,7 +112,8 @@ def find_person(photo: Photo, nets: LandmarkNets, context: Context, config: Pers
     crop = canvas.cut(photo.rgb, square, size)
     within = canvas.inside(photo.rgb.shape[:2], square, size)
     context.step(3, 5)
-    mask, mask_method = _mask(photo, nets, image, person, [left, right], own_mask, square, crop, config)
+    others = [f for i, f in enumerate(found) if i != chosen and people.touches(f.box, person.box)]
+    mask, mask_method = _mask(photo, nets, image, person, others, [left, right], own_mask, square, crop, config)
     mask = np.where(within, mask, 0).astype(np.float32)
     context.step(4, 5)
 
@@ -243,8 +244,8 @@ def _alpha_covers(photo: Photo, pose: Pose, config: PersonConfig) -> bool:
     return len(p) > 0 and float((photo.alpha[p[:, 1], p[:, 0]] > 127).mean()) >= config.alpha_cover
 
 
-def _mask(photo: Photo, nets: LandmarkNets, image: Pyramid, person: people.Found, limbs: list[hands.Hand | None],
-          own_mask: np.ndarray | None, square: tuple[int, int, int], crop: np.ndarray,
+def _mask(photo: Photo, nets: LandmarkNets, image: Pyramid, person: people.Found, others: list[people.Found],
+          limbs: list[hands.Hand | None], own_mask: np.ndarray | None, square: tuple[int, int, int], crop: np.ndarray,
           config: PersonConfig) -> tuple[np.ndarray, str]:
     """(S, S) float32 matte on the canvas, and what made it."""
     size = crop.shape[0]
@@ -256,6 +257,9 @@ def _mask(photo: Photo, nets: LandmarkNets, image: Pyramid, person: people.Found
         return alpha * matte.component(alpha > 0.02, seeds), "alpha"
     work = min(size, matte.MatteConfig.work_side)
     prior, pose_mask = _opinions(nets, image, person, square, work, fine=True)
+    for other in others:
+        theirs = other.pose.mask_on(np.linalg.inv(canvas.photo_from_canvas(square, work)), (work, work))
+        prior = matte.against(prior, pose_mask, theirs)
     prior = _with_limbs(prior, person.pose, limbs, np.linalg.inv(canvas.photo_from_canvas(square, work)))
     solid = matte.component(prior > 0.5, pose_mask > 0.5)
     prior = np.where(solid, prior, np.minimum(prior, 0.4)).astype(np.float32)
@@ -271,9 +275,12 @@ def _with_limbs(prior: np.ndarray, pose: Pose, found_hands: list[hands.Hand | No
 
     def draw(points: np.ndarray, width: float, closed: bool = False) -> None:
         p = np.round(apply_2d(canvas_from_photo, points) * 16 - 8).astype(np.int32)[None]
+        here = np.zeros_like(sure)
         if closed:
-            cv2.fillPoly(sure, p, 1, shift=4)
-        cv2.polylines(sure, p, closed, 1, max(int(round(width * canvas_from_photo[0, 0])), 1), shift=4)
+            cv2.fillPoly(here, p, 1, shift=4)
+        cv2.polylines(here, p, closed, 1, max(int(round(width * canvas_from_photo[0, 0])), 1), shift=4)
+        if here.any() and prior[here > 0].mean() > 0.35:       # a limb hidden by something is a guess: not drawn
+            np.maximum(sure, here, out=sure)
 
     for hand in found_hands:
         if hand is not None and hand.presence > 0.9:

@@ -252,3 +252,10 @@ def test_strangers_beyond_the_pose_are_not_believed():
     pose = disc(256, 80, 128, 50)
     both = np.maximum(pose, disc(256, 200, 128, 40))
     assert matte.rough(pose, both, 0.6)[128, 200] == 0 and matte.rough(pose, both, 0.6)[128, 80] == pytest.approx(1)
+
+
+def test_a_neighbour_takes_his_own_pixels_back():
+    own, other = disc(256, 90, 128, 60), disc(256, 170, 128, 60)
+    bleeding = np.maximum(own, 0.6 * other)                 # one's own mask reaches over to the neighbour
+    out = matte.against(bleeding, bleeding, other)
+    assert out[128, 190] < 0.5 and out[128, 60] == pytest.approx(1) and out[128, 130] == pytest.approx(1)

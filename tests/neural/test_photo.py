@@ -160,6 +160,12 @@ def test_other_modes(tmp_path, mode):
     assert said == (["photo.cmyk"] if mode == "CMYK" else [])
 
 
+def test_lab(tmp_path):
+    lab = Image.new("LAB", (W, H), (int(53.2 * 2.55), 80 + 128, 67 + 128))       # CIE Lab of sRGB red; Pillow adds 128
+    lab.save(tmp_path / "lab.tiff")
+    assert np.abs(read_photo(tmp_path / "lab.tiff", Context()).rgb.astype(int) - [255, 0, 0]).max() < 12
+
+
 def test_palette_with_a_transparent_colour(tmp_path):
     image = Image.new("P", (W, H), 1)
     image.putpalette([255, 0, 0, 0, 0, 255] + [0] * 762)

@@ -46,6 +46,12 @@ def rough(pose_mask: np.ndarray, selfie: np.ndarray, selfie_weight: float) -> np
     return (1 - selfie_weight) * pose_mask + selfie_weight * np.minimum(selfie, near)
 
 
+def against(prior: np.ndarray, own: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """`prior` lowered where another person's pose mask claims the pixel more than one's own; all (h, w) float32."""
+    share = own / np.maximum(own + other, 1e-6)
+    return (prior * np.clip((share - 0.4) / 0.1, 0, 1)).astype(np.float32)
+
+
 def component(solid: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """(h, w) bool: pieces of `solid` that hold at least a tenth of the seed pixels, or the best one."""
     count, labels = cv2.connectedComponents(solid.astype(np.uint8))

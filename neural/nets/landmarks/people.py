@@ -126,6 +126,11 @@ def person_box(pose: Pose, width: int, height: int) -> np.ndarray | None:
     return np.concatenate([low, high]) if (high - low).min() >= 4 else None
 
 
+def touches(a: np.ndarray, b: np.ndarray) -> bool:
+    """Two boxes (4,) overlap."""
+    return bool((np.maximum(a[:2], b[:2]) < np.minimum(a[2:], b[2:])).all())
+
+
 def _close(a: Roi, b: Roi) -> bool:
     return abs(np.log(a.side / b.side)) < 0.25 and np.hypot(a.cx - b.cx, a.cy - b.cy) < 0.06 * (a.side + b.side)
 
