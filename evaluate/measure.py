@@ -15,7 +15,7 @@ from neural.geometry.raster import rasterize
 from .methods import Reconstruction
 from .metrics.align import Similarity, icp
 from .metrics.closest import Surface
-from .metrics.distance import joint_errors, surface_distances
+from .metrics.distance import joint_errors, summary, surface_distances
 from .metrics.image import edge_distance, psnr, ssim
 from .metrics.maps import icon_l2, map_error, mask_iou, normal_error
 from .metrics.outside import volume_iou
@@ -41,17 +41,16 @@ def measure(truth: Truth, ours: Reconstruction, config: MeasureConfig = MeasureC
     mesh = ours.mesh
     used = mesh.vertices[np.unique(mesh.faces)]
     normalised = truth.normalise(used, ours.pelvis)
-    turned = lambda s: (mesh.normals @ s.rotation.T).astype(np.float32)  # noqa: E731
-    first = Shape.of(normalised(mesh.vertices), mesh.faces, turned(normalised), config, device)
+    normals = (mesh.normals @ normalised.rotation.T).astype(np.float32)
+    first = Shape.of(normalised(mesh.vertices), mesh.faces, normals, config, device)
     pick = lambda shape: shape.samples.xyz[:: max(1, len(shape.samples.xyz) // config.icp_samples)]  # noqa: E731
     move = icp(pick(first), first.surface, pick(truth.shape), truth.shape.surface)
-    total = move.after(normalised)
-    second = Shape.of(total(mesh.vertices), mesh.faces, turned(total), config, device)
+    total, second = move.after(normalised), first.moved(move)
     numbers: dict = {"silhouette_iou": silhouette(truth.shot, mesh, device), "icp_scale": move.scale,
                      "icp_turn_deg": move.angle_deg, "icp_shift_cm": 100 * float(np.linalg.norm(move.shift))}
     for name, shape in (("as_is", first), ("aligned", second)):
         numbers |= {f"{name}_{k}": v for k, v in _shape_measures(truth, shape, config, device).items()}
-    numbers |= _face_measures(truth, mesh, total, second, config, device)
+    numbers |= _face_measures(truth, second, device)
     if ours.joints is not None and truth.known[0]:
         numbers |= joint_errors(normalised(ours.joints), truth.normalised(truth.joints), truth.known)
     if mesh.textured and truth.shot.mesh.textured:
@@ -61,21 +60,21 @@ def measure(truth: Truth, ours: Reconstruction, config: MeasureConfig = MeasureC
 
 def _shape_measures(truth: Truth, shape: Shape, config: MeasureConfig, device: str) -> dict:
     true = truth.shape
-    out = surface_distances(shape.samples.xyz, shape.surface, true.samples.xyz, true.surface)
+    ours, theirs = surface_distances(shape.samples.xyz, shape.surface, true.samples.xyz, true.surface)
+    out = summary(ours, theirs)
     views = shape.views(truth.extent_m, config, device)
     out["normal_front_deg"] = normal_error(views["front"], truth.views["front"])
     out["normal_back_deg"] = normal_error(views["back"], truth.views["back"])
     out["normal_icon_l2"] = icon_l2(list(views.values()), list(truth.views.values()))
     out["volume_iou"] = volume_iou(shape.outside, true.outside, config.voxel_m)
-    ours, theirs = truth.head(shape.samples.xyz), truth.head(true.samples.xyz)
-    if ours.sum() > 20 and theirs.sum() > 20:
-        head = surface_distances(shape.samples.xyz[ours], shape.surface, true.samples.xyz[theirs], true.surface)
-        out |= {f"head_{k}": v for k, v in head.items()}
+    head, true_head = truth.head(shape.samples.xyz), truth.head(true.samples.xyz)
+    if head.sum() > 20 and true_head.sum() > 20:
+        out |= {f"head_{k}": v for k, v in summary(ours[head], theirs[true_head]).items()}
     return out
 
 
-def _face_measures(truth: Truth, mesh, total: Similarity, shape: Shape, config: MeasureConfig, device: str) -> dict:
-    """JIFF §5: L2 distance in the face between the points that the same pixels show; here also after the head alone was
+def _face_measures(truth: Truth, shape: Shape, device: str) -> dict:
+    """JIFF §5.1: L2 distance in the face between the points that the same pixel shows; here also after the head alone was
     laid on the true head (rigid ICP), so that the neck's error does not hide the face's."""
     ours, theirs = truth.head(shape.samples.xyz), truth.head(truth.shape.samples.xyz)
     if ours.sum() < 200 or theirs.sum() < 200:
@@ -85,20 +84,25 @@ def _face_measures(truth: Truth, mesh, total: Similarity, shape: Shape, config: 
     moved = local(shape.vertices)
     out = {"head_only_p2s_cm": 100 * float(truth.shape.surface.closest(local(a))[0].mean()),
            "head_only_s2p_cm": 100 * float(Surface(moved, shape.faces[shape.outside.seen]).closest(b)[0].mean())}
+    for name, vertices in (("face_l2_cm", shape.vertices), ("face_only_l2_cm", moved)):
+        out[name] = _face_l2(truth, vertices, shape.faces, device)
+    return out
+
+
+def _face_l2(truth: Truth, vertices: np.ndarray, faces: np.ndarray, device: str) -> float:
+    """cm: ours (normalised frame) and the true person drawn by the photograph's camera; distance within 11 cm of the nose."""
     camera = truth.shot.camera.resized(truth.shot.camera.width // 2, truth.shot.camera.height // 2)
-    true_points = truth.normalised(camera.backproject(rasterize(truth.shot.mesh.vertices, truth.shot.mesh.faces, camera,
-                                                                device=device).depth))
-    our_points = camera.backproject(rasterize(mesh.vertices, mesh.faces, camera, device=device).depth)
-    both = np.isfinite(true_points[..., 2]) & np.isfinite(our_points[..., 2])
-    p, q = total(our_points[both]), true_points[both]
+    true_mesh = truth.shot.mesh
+    depth = [rasterize(v, f, camera, device=device).depth for v, f in (
+        (true_mesh.vertices, true_mesh.faces), (truth.normalised.inverse(vertices), faces))]
+    both = np.isfinite(depth[0]) & np.isfinite(depth[1])
+    q, p = (truth.normalised(camera.backproject(d)[both]) for d in depth)
     head = truth.head(q)
     if head.sum() < 20:
-        return out
+        return float("nan")
     tip = q[head][np.argmin(q[head][:, 2])]
     face = head & (np.linalg.norm(q - tip, axis=1) < 0.11)
-    out["face_l2_cm"] = 100 * float(np.linalg.norm(p[face] - q[face], axis=1).mean())
-    out["face_only_l2_cm"] = 100 * float(np.linalg.norm(local(p[face]) - q[face], axis=1).mean())
-    return out
+    return 100 * float(np.linalg.norm(p[face] - q[face], axis=1).mean())
 
 
 def silhouette(shot: Shot, mesh, device: str = "cpu") -> float:

@@ -39,8 +39,9 @@ def sheet(file: Path, truth: Truth, ours: Reconstruction, measured: Measured, ti
     rows.append([labelled(normal_picture(v[side].normals), f"{name} {side}") for side in ("left", "right")
                  for name, v in (("true", true_views), ("ours", views))])
     if ours.mesh.textured:
-        rows[-1] += _colours(truth, ours, measured, device)[:3]
-        rows.append(_colours(truth, ours, measured, device)[3:])
+        colours = _colours(truth, ours, measured, device)
+        rows[-1] += colours[:3]
+        rows.append(colours[3:])
     picture = _stack(rows)
     head = np.full((40, picture.shape[1], 3), 255, np.uint8)
     cv2.putText(head, title, (8, 28), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (0, 0, 0), 1, cv2.LINE_AA)
@@ -50,7 +51,7 @@ def sheet(file: Path, truth: Truth, ours: Reconstruction, measured: Measured, ti
 
 def _colours(truth: Truth, ours: Reconstruction, measured: Measured, device: str) -> list[np.ndarray]:
     camera = truth.shot.camera
-    factor = 512 / max(camera.width, camera.height)
+    factor = 640 / max(camera.width, camera.height)
     camera = camera.resized(round(camera.width * factor), round(camera.height * factor))
     moved = ours.mesh.moved(truth.normalised.inverse.after(measured.similarity).matrix)
     colour, alpha = lit(ours.mesh, camera, None, 2, device)
@@ -58,7 +59,7 @@ def _colours(truth: Truth, ours: Reconstruction, measured: Measured, device: str
     turn = truth.normalised.rotation
     for degrees in NOVEL_DEG:
         for name, mesh, light in (("true", truth.shot.mesh, truth.shot.light), ("ours", moved, None)):
-            picture = novel_view(mesh, camera, degrees, truth.pelvis, turn, light, 2, device)[0]
+            picture = novel_view(mesh, camera, degrees, truth.pelvis, turn, light, 1, device)[0]
             out.append(labelled(_fit(_u8(picture)), f"{name} {degrees:g} deg"))
     return out
 

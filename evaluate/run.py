@@ -76,7 +76,7 @@ def _item(item: Item, number: int, of: int, options: Options, shot_config: ShotC
     photo = folder / f"{number:03d}-{_safe(item.name)}.png"
     cv2.imwrite(str(photo), shot.rgb[..., ::-1])
     rows = []
-    for method in options.methods:
+    for method in sorted(options.methods, key=METHODS.index):
         row = {**base, "method": method, "numbers": None, "error": None, "notes": list(mesh.notes)}
         try:
             ours = runner.run(method, photo, shot, truth.pelvis)

@@ -23,7 +23,7 @@ class MeasureConfig:
     """Sizes of the measures; `quick` halves what costs most."""
 
     samples: int = 30_000
-    icp_samples: int = 5_000
+    icp_samples: int = 4_000
     directions: int = 48
     pixels: int = 384        # of each view from outside
     view: int = 512          # of normal views (ICON renders 512)
@@ -32,7 +32,7 @@ class MeasureConfig:
 
     @staticmethod
     def quick() -> "MeasureConfig":
-        return MeasureConfig(12_000, 2_500, 32, 256, 384, 512, 0.015)
+        return MeasureConfig(12_000, 2_000, 32, 256, 384, 512, 0.015)
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,12 @@ class Shape:
         outside = look_from_outside(vertices, faces, config.directions, config.pixels, device)
         return Shape(vertices, faces, corner_normals, outside, outside.sample(config.samples),
                      Surface(vertices, faces[outside.seen]))
+
+    def moved(self, move: Similarity) -> "Shape":
+        """Under a similarity; what is outside stays so."""
+        vertices = move(self.vertices)
+        return Shape(vertices, self.faces, (self.corner_normals @ move.rotation.T).astype(np.float32), self.outside.moved(move),
+                     self.samples.moved(move), Surface(vertices, self.faces[self.outside.seen]))
 
     def views(self, extent_m: float, config: MeasureConfig, device: str = "cpu") -> dict[str, NormalView]:
         """Normal pictures of the outside surface from four sides."""

@@ -8,14 +8,15 @@ from .align import procrustes
 from .closest import Surface
 
 
-def surface_distances(ours: np.ndarray, our_surface: Surface, true: np.ndarray, true_surface: Surface) -> dict:
-    """Samples (N, 3), (M, 3) in metres -> p2s, s2p, chamfer in cm.
+def surface_distances(ours: np.ndarray, our_surface: Surface, true: np.ndarray, true_surface: Surface) -> tuple[np.ndarray, np.ndarray]:
+    """Samples (N, 3), (M, 3) -> distances (N,) of ours to the true surface, (M,) of the true to ours; metres."""
+    return true_surface.closest(ours)[0], our_surface.closest(true)[0]
 
-    p2s: mean distance of our points to the true surface (PIFu §5.1); s2p: of true points to our surface (ICON and others
-    call this P2S); chamfer: their mean (PIFu).
-    """
-    p2s = 100 * float(true_surface.closest(ours)[0].mean())
-    s2p = 100 * float(our_surface.closest(true)[0].mean())
+
+def summary(ours: np.ndarray, true: np.ndarray) -> dict:
+    """p2s: mean distance of our points to the true surface (PIFu §5.1); s2p: of true points to our surface (ICON and others
+    call this P2S); chamfer: their mean (PIFu). Metres in, cm out."""
+    p2s, s2p = 100 * float(ours.mean()), 100 * float(true.mean())
     return {"p2s_cm": p2s, "s2p_cm": s2p, "chamfer_cm": (p2s + s2p) / 2}
 
 

@@ -8,12 +8,14 @@ are not watertight; holes narrower than a pixel do not matter, and both meshes a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from neural.geometry.normals import face_areas
 from neural.geometry.raster import rasterize_screen
+
+from .align import Similarity
 
 _FAR = 1000.0   # metres added to z, so that the rasteriser's perspective vanishes (below 0.01 mm)
 
@@ -22,7 +24,8 @@ _FAR = 1000.0   # metres added to z, so that the rasteriser's perspective vanish
 class Outside:
     """Views (D, 3, 3) rotations, rows right, down, forward; depth (D, S, S) along forward, inf = nothing, from `centre`;
 
-    pixel metres; seen (F,) bool; front_facing share of seen pixels whose face looks at the viewer.
+    pixel metres; shift (D, 2) pixels by which each view is moved (so that small faces miss other pixel centres every
+    time); seen (F,) bool; front_facing share of seen pixels whose face looks at the viewer.
     """
 
     vertices: np.ndarray
@@ -31,6 +34,7 @@ class Outside:
     depth: np.ndarray
     centre: np.ndarray
     pixel: float
+    shift: np.ndarray
     seen: np.ndarray
     front_facing: float
 
@@ -38,10 +42,10 @@ class Outside:
         """points, normals (N, 3) -> (N,) bool visible, (N,) bool: seen from the side that the normal points to."""
         size = self.depth.shape[1]
         from_front, from_back = np.zeros(len(points)), np.zeros(len(points))
-        for turn, depth in zip(self.views, self.depth):
+        for turn, depth, shift in zip(self.views, self.depth, self.shift):
             cos = normals @ turn[2]
             q = (points - self.centre) @ turn.T
-            xy = np.clip(np.floor(q[:, :2] / self.pixel + size / 2).astype(int), 0, size - 1)
+            xy = np.clip(np.floor(q[:, :2] / self.pixel + size / 2 + shift).astype(int), 0, size - 1)
             slope = np.sqrt(np.maximum(1 - cos ** 2, 0)) / np.maximum(np.abs(cos), 1e-3)
             gap = q[:, 2] - depth[xy[:, 1], xy[:, 0]]
             good = (np.abs(cos) > 0.3) & (gap < tolerance_m + 0.75 * self.pixel * slope)
@@ -73,14 +77,19 @@ class Outside:
             pick = np.sort(rng.choice(pick, count, replace=False))
         return Samples(point[pick], normal[pick], row[pick])
 
+    def moved(self, move: Similarity) -> "Outside":
+        """Under a similarity; nothing is drawn again."""
+        return replace(self, vertices=move(self.vertices), views=self.views @ move.rotation.T, depth=self.depth * np.float32(move.scale),
+                       centre=move(self.centre), pixel=self.pixel * move.scale)
+
     def occupied(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) -> (N,) bool: no direction sees this place as air."""
         size = self.depth.shape[1]
         inside = np.ones(len(points), bool)
-        for turn, depth in zip(self.views, self.depth):
+        for turn, depth, shift in zip(self.views, self.depth, self.shift):
             rows = np.nonzero(inside)[0]
             q = (points[rows] - self.centre) @ turn.T
-            xy = np.floor(q[:, :2] / self.pixel + size / 2).astype(int)
+            xy = np.floor(q[:, :2] / self.pixel + size / 2 + shift).astype(int)
             within = ((xy >= 0) & (xy < size)).all(1)
             xy = np.clip(xy, 0, size - 1)
             inside[rows[~within | (q[:, 2] < depth[xy[:, 1], xy[:, 0]])]] = False
@@ -94,6 +103,9 @@ class Samples:
     xyz: np.ndarray
     normals: np.ndarray
     face: np.ndarray
+
+    def moved(self, move: Similarity) -> "Samples":
+        return Samples(move(self.xyz), self.normals @ move.rotation.T, self.face)
 
 
 def look_from_outside(vertices: np.ndarray, faces: np.ndarray, directions: int = 48, size: int = 320,
@@ -109,18 +121,15 @@ def look_from_outside(vertices: np.ndarray, faces: np.ndarray, directions: int =
     depths, front, hits = [], 0, 0
     corner = v[faces]
     normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    rng = np.random.default_rng(0)
-    for turn in views:
+    shifts = np.random.default_rng(0).uniform(-0.5, 0.5, (directions, 2))
+    for turn, shift in zip(views, shifts):
         q = (v - centre) @ turn.T
-        jitter = rng.uniform(-0.5, 0.5, 2)                            # small faces miss other pixel centres every time
-        drawn = rasterize_screen(q[:, :2] / pixel + size / 2, q[:, 2] + _FAR, faces, size, size, device=device)
-        other = rasterize_screen(q[:, :2] / pixel + size / 2 + jitter, q[:, 2] + _FAR, faces, size, size, device=device)
-        for face in (drawn.face[drawn.hit], other.face[other.hit]):
-            seen[face] = True
+        drawn = rasterize_screen(q[:, :2] / pixel + size / 2 + shift, q[:, 2] + _FAR, faces, size, size, device=device)
         face = drawn.face[drawn.hit]
+        seen[face] = True
         front, hits = front + int((normal[face] @ turn[2] < 0).sum()), hits + len(face)
         depths.append(np.where(drawn.hit, drawn.depth - np.float32(_FAR), np.inf).astype(np.float32))
-    return Outside(v, np.asarray(faces), views, np.stack(depths), centre, pixel, seen, front / max(hits, 1))
+    return Outside(v, np.asarray(faces), views, np.stack(depths), centre, pixel, shifts, seen, front / max(hits, 1))
 
 
 def views_around(count: int) -> np.ndarray:

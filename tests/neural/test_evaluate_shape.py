@@ -5,7 +5,7 @@ import pytest
 
 from evaluate.metrics.align import Similarity, icp, procrustes
 from evaluate.metrics.closest import Surface
-from evaluate.metrics.distance import joint_errors, surface_distances
+from evaluate.metrics.distance import joint_errors, summary, surface_distances
 from evaluate.metrics.maps import angle_deg, icon_l2, mask_iou, normal_error, normal_view
 from evaluate.metrics.outside import look_from_outside, views_around, volume_iou
 from evaluate.readers.mesh import smooth_normals
@@ -82,7 +82,7 @@ def test_closest_points_agree_with_pymeshlab():
 def test_concentric_spheres_are_their_difference_apart():
     (a, f), (b, g) = sphere(1.0, 80), sphere(0.9, 80)
     one, two = look_from_outside(a, f, 24, 160), look_from_outside(b, g, 24, 160)
-    found = surface_distances(one.sample(4000).xyz, Surface(a, f), two.sample(4000).xyz, Surface(b, g))
+    found = summary(*surface_distances(one.sample(4000).xyz, Surface(a, f), two.sample(4000).xyz, Surface(b, g)))
     for key in ("p2s_cm", "s2p_cm", "chamfer_cm"):
         assert found[key] == pytest.approx(10.0, abs=0.08)          # facets lie up to 0.08 cm below the sphere
     assert volume_iou(one, two, 0.03) == pytest.approx(0.9 ** 3, abs=0.015)
@@ -116,13 +116,29 @@ def winding(points, vertices, faces):
 
 def test_the_carved_volume_agrees_with_winding_numbers_and_survives_a_hole():
     v, f = blob()
-    points = np.random.default_rng(1).uniform(v.min(0), v.max(0), (3000, 3))
+    points = np.random.default_rng(1).uniform(v.min(0), v.max(0), (1500, 3))
     outward = np.abs(winding(points, v, f)) > 0.5
     clear = Surface(v, f).closest(points)[0] > 0.012                # twice a pixel: nearer points may fall either way
     carved = look_from_outside(v, f, 48, 256).occupied(points)
     assert (carved == outward)[clear].mean() > 0.995
     open_mesh = look_from_outside(v, np.delete(f, np.arange(5), 0), 48, 256).occupied(points)
     assert (open_mesh == outward)[clear].mean() > 0.97
+
+
+def test_a_moved_look_from_outside_is_the_look_at_the_moved_mesh():
+    v, f = blob()
+    move = Similarity(1.2, rotation(25, (1, 2, 0)), np.array([0.1, 0.2, -0.3]))
+    points = move(np.random.default_rng(2).uniform(v.min(0), v.max(0), (2000, 3)))
+    before = look_from_outside(v, f, 24, 160)
+    drawn, moved = look_from_outside(move(v), f, 24, 160), before.moved(move)
+    assert (drawn.occupied(points) == moved.occupied(points)).mean() > 0.97
+    assert np.array_equal(before.occupied(move.inverse(points)), moved.occupied(points))
+    assert moved.visible(move(v[f].mean(1)), _outward(move(v), f))[0].mean() > 0.95
+
+
+def _outward(v, f):
+    n = np.cross(v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]])
+    return n / np.linalg.norm(n, axis=1, keepdims=True)
 
 
 def test_only_the_outside_is_sampled():
