@@ -1,0 +1,80 @@
+"""The command: rows of a whole run, failures that do not stop the others, JSON, pictures, exit statuses."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import evaluate.run
+from evaluate import __main__ as command
+from evaluate.methods import METHODS, Reconstruction
+from evaluate.toy import write_glb
+from evaluate.truth import MeasureConfig
+from neural.contract.errors import PersonError
+
+
+class CopyRunner:
+    """In place of the pipeline: the true mesh 10 % larger; finds nobody in the oracle's row."""
+
+    def __init__(self, preset, device, work, seed):
+        self.pipeline = SimpleNamespace(device="cpu")
+
+    def run(self, method, photo, shot, pelvis):
+        assert photo.is_file()
+        if method == "oracle":
+            raise PersonError("person.none", "Nobody was found in the photo.", "Choose another photo.")
+        matrix = np.diag([1.1, 1.1, 1.1, 1.0])
+        return Reconstruction(method, shot.mesh.moved(matrix), 1.1 * pelvis, None, 2.5)
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch):
+    lat, lon = np.meshgrid(np.linspace(0.02, np.pi - 0.02, 24), np.linspace(0, 2 * np.pi, 32, endpoint=False), indexing="ij")
+    vertices = np.stack([0.3 * np.sin(lat) * np.sin(lon), 0.85 + 0.85 * np.cos(lat), 0.2 * np.sin(lat) * np.cos(lon)], -1)
+    i, j = (a.ravel() for a in np.meshgrid(np.arange(23), np.arange(32), indexing="ij"))
+    p, q = i * 32 + j, i * 32 + (j + 1) % 32
+    faces = np.concatenate([np.stack([p, p + 32, q], 1), np.stack([q, p + 32, q + 32], 1)])
+    write_glb(tmp_path / "egg.glb", vertices.reshape(-1, 3), faces)
+    item = {"file": "egg.glb", "height_m": 1.7, "licence": "CC0-1.0", "kind": "toy"}
+    items = [{"name": "egg", **item}, {"name": "gone", **item, "file": "gone.glb"}]
+    (tmp_path / "index.json").write_text(json.dumps({"about": "an egg", "items": items}))
+    monkeypatch.setattr(evaluate.run, "Runner", CopyRunner)
+    monkeypatch.setattr(MeasureConfig, "quick", staticmethod(lambda: MeasureConfig(1500, 500, 16, 96, 64, 96, 0.04)))
+    return tmp_path
+
+
+def call(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["evaluate", *map(str, arguments)])
+    return command.main()
+
+
+def test_a_run_measures_what_it_can_and_says_what_it_could_not(suite, monkeypatch, capsys):
+    status = call(monkeypatch, "--suite", suite, "--quick", "--out", suite / "o/r.json", "--pictures", suite / "p")
+    assert status == 3                                                # the second person is missing
+    data = json.loads((suite / "o/r.json").read_text())
+    rows = {(r["item"], r["method"]): r for r in data["results"]}
+    assert len(rows) == 2 * len(METHODS)
+    good = rows["egg", "pipeline"]["numbers"]
+    assert good["as_is_p2s_cm"] < 0.05 and good["seconds"] == 2.5 and "seen_psnr_db" not in good
+    assert rows["egg", "oracle"]["error"]["code"] == "person.none"
+    assert {rows["gone", m]["error"]["code"] for m in METHODS} == {"suite.mesh-missing"}
+    assert data["means"]["pipeline"]["n"] == 1 and data["means"]["pipeline"]["failed"] == 1 and data["worst"] == ["egg"]
+    assert (suite / "p/egg-pipeline.png").is_file()
+    printed = capsys.readouterr().out
+    assert "Protocol." in printed and "| pipeline | 1 (1 failed) |" in printed and "only with other quick runs" in printed
+
+
+def test_all_good_is_status_zero_and_limit_and_methods_are_kept(suite, monkeypatch, capsys):
+    assert call(monkeypatch, "--suite", suite, "--quick", "--limit", "1", "--methods", "body") == 0
+    assert "| body | 1 |" in capsys.readouterr().out
+
+
+def test_wrong_usage_is_status_two(suite, monkeypatch, tmp_path, capsys):
+    assert call(monkeypatch, "--suite", suite / "nowhere") == 2
+    assert "index.json" in capsys.readouterr().err
+    for arguments in (("--methods", "magic"), ("--limit", "0"), ("--preset", "huge")):
+        with pytest.raises(SystemExit) as caught:
+            call(monkeypatch, "--suite", suite, *arguments)
+        assert caught.value.code == 2
