@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 from neural.contract.errors import OptionError
 from neural.contract.frames import BLENDER_FROM_CAMERA, Camera
@@ -138,7 +139,7 @@ def place_camera(camera: Camera, points: np.ndarray, pitch_deg: float, roll_deg:
     pitch = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
     roll = np.array([[np.cos(r), np.sin(r), 0], [-np.sin(r), np.cos(r), 0], [0, 0, 1]])
     turn = roll @ pitch @ BLENDER_FROM_CAMERA.T
-    local = points @ turn.T
+    local = points[ConvexHull(points).vertices] @ turn.T               # a picture's outline is that of the hull
     half = np.array([camera.width / camera.fx, camera.height / camera.fy]) / 2
 
     def centred(near: float) -> tuple[np.ndarray, float]:
