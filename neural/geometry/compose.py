@@ -27,6 +27,7 @@ class Composed:
     owner_front: np.ndarray
     owner_back: np.ndarray
     mask: np.ndarray
+    method: str = "body-prior"
 
 
 def compose(prior: Prior, camera: Camera, matte: np.ndarray, inside: np.ndarray) -> Composed:

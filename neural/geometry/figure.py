@@ -9,6 +9,7 @@ import numpy as np
 
 from .compose import Composed, compose, normals_from_slopes
 from .face_relief import apply_face
+from .folds import fold_relief
 from .layers import PIECES
 from .prior import Prior, build
 
@@ -32,27 +33,50 @@ def prior_of(person, body, context) -> Prior:
 
 def figure_of(person, body, context) -> Composed:
     """Front and back maps on the full canvas (S x S), as `prior_of`."""
-    return _remembered("figure", person, body, lambda: _finished(person, prior_of(person, body, context)))
+    return _remembered("figure", person, body, lambda: _finished(person, body, prior_of(person, body, context)))
 
 
-def _finished(person, prior: Prior) -> Composed:
-    """Composed, with the face mesh's relief where there is one."""
+def _finished(person, body, prior: Prior) -> Composed:
+    """Composed, with the face mesh's relief where there is one, and folds from shading."""
     maps = compose(prior, person.camera, person.mask, person.inside)
-    if person.face is None or person.facing == "back":
+    if not maps.mask.any():
         return maps
-    head = maps.mask & (maps.owner_front == PIECES.index("head"))
-    laid = apply_face(maps.front, maps.back, head, person.face, person.camera)
-    if laid is None:
-        return maps
-    front, weight = laid
-    everywhere = (slice(None), slice(None))
-    smooth = cv2.GaussianBlur(np.where(np.isfinite(front), front, 0).astype(np.float32), (0, 0), 0.8)
+    free = np.ones(maps.mask.shape, np.float32)
+    if person.face is not None and person.facing != "back":
+        head = maps.mask & (maps.owner_front == PIECES.index("head"))
+        laid = apply_face(maps.front, maps.back, head, person.face, person.camera)
+        if laid is not None:
+            maps = _with_face(maps, head, *laid, person.camera)
+            free = 1 - laid[1]
+    return _with_folds(maps, person, body, free)
+
+
+def _with_face(maps: Composed, head, front, weight, camera) -> Composed:
+    smooth = cv2.GaussianBlur(np.nan_to_num(front).astype(np.float32), (0, 0), 0.8)
     dv, du = np.gradient(smooth)
-    normals = normals_from_slopes(np.nan_to_num(front, nan=1.0), du, dv, person.camera, everywhere, -1)
+    normals = normals_from_slopes(np.nan_to_num(front, nan=1.0), du, dv, camera, (slice(None), slice(None)), -1)
     inner = (weight * (cv2.erode(head.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0))[..., None]
-    mixed = (1 - inner) * maps.normal_front + inner * normals
-    mixed /= np.maximum(np.linalg.norm(mixed, axis=-1, keepdims=True), 1e-9)
-    return replace(maps, front=front, normal_front=np.where(maps.mask[..., None], mixed, 0).astype(np.float32))
+    mixed = _unit((1 - inner) * maps.normal_front + inner * normals)
+    mixed[~maps.mask] = 0
+    return replace(maps, front=front, normal_front=mixed.astype(np.float32), method=maps.method + "+face")
+
+
+def _with_folds(maps: Composed, person, body, free) -> Composed:
+    """Shallow relief from shading on the front; none on the face, and less towards the silhouette."""
+    facing = np.clip(-maps.normal_front[..., 2] * 1.6 - 0.3, 0, 1)
+    pixels = body.height_m * person.camera.fy / max(float(np.nanmedian(maps.front)), 0.1)
+    relief = fold_relief(person.crop, maps.mask, free * facing, pixels, body.height_m)
+    front = np.where(maps.mask, np.minimum(maps.front + relief, maps.back), np.nan).astype(np.float32)
+    dv, du = np.gradient(relief)
+    tilt = (np.abs(maps.normal_front[..., 2]) / np.nan_to_num(maps.front, nan=1.0))[..., None]
+    bent = maps.normal_front + tilt * np.stack([du * person.camera.fx, dv * person.camera.fy, np.zeros_like(du)], -1)
+    bent = _unit(bent)
+    bent[~maps.mask] = 0
+    return replace(maps, front=front, normal_front=bent.astype(np.float32), method=maps.method + "+shading")
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
 
 
 def forget() -> None:

@@ -24,7 +24,7 @@ from .nudge import nudged
 HANDS = tuple(JOINT[n] + 1 for n in ("left_hand", "right_hand", "left_wrist", "right_wrist"))
 SHOES = tuple(JOINT[n] + 1 for n in ("left_ankle", "right_ankle", "left_foot", "right_foot"))
 
-RELIEF = {"torso": (2.5, 0.35), "head": (1.0, 0.9), "arm": (1.0, 0.5), "forearm": (0.6, 0.7), "thigh": (1.5, 0.4),
+RELIEF = {"torso": (4.0, 0.2), "head": (1.0, 0.9), "arm": (1.0, 0.5), "forearm": (0.6, 0.7), "thigh": (1.5, 0.4),
           "shin": (1.0, 0.5)}
 """Per piece: how far clothes smooth it (in `PriorConfig.cloth`), and how much of the rest shows through."""
 

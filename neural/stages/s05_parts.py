@@ -26,8 +26,9 @@ class Normals:
 
 
 def part_normals(person: Person, body: Body, coarse: Coarse, nets, context: Context) -> Normals:
-    """Normals on the full canvas. Method `body-prior`: those of the inflated body, no network."""
+    """Normals on the full canvas. Method `body-prior`: those of the inflated body, no network; `+face`: the
+    face mesh's relief on the head; `+shading`: shallow folds from the photo's shading."""
     context.step(0, 1)
     maps = figure.figure_of(person, body, context)
     context.step(1, 1)
-    return Normals(maps.normal_front, maps.normal_back)
+    return Normals(maps.normal_front, maps.normal_back, maps.method)

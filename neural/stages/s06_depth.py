@@ -35,7 +35,7 @@ class Depths:
 
 
 def fine_depth(person: Person, body: Body, coarse: Coarse, normals: Normals, nets, context: Context) -> Depths:
-    """Depth on the full canvas. Method `body-prior`: the inflated body, no network.
+    """Depth on the full canvas. Method `body-prior`: the inflated body, no network (`+face`, `+shading`: see s05).
 
     Raises SurfaceError when nothing of the person is left.
     """
@@ -50,4 +50,4 @@ def fine_depth(person: Person, body: Body, coarse: Coarse, normals: Normals, net
     trust = cv2.resize(coarse.confidence, (side, side), interpolation=cv2.INTER_LINEAR)
     context.step(1, 1)
     return Depths(maps.front.astype(np.float32), maps.back.astype(np.float32), mask,
-                  np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32))
+                  np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32), maps.method)

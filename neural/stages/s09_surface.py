@@ -18,11 +18,12 @@ from ..geometry.topology import face_components, signed_volume
 from .s02_person import Person
 from .s03_body import Body
 from .s06_depth import Depths
-from .s07_points import Points
+from .s07_points import FRONT, Points
 
 NAME = "s09_surface"
 
 FEWEST_POINTS = 200   # below this no octree of any depth gives a person
+MOST_TRIANGLES = 8    # times the budget: what Poisson may make before decimation
 SAMPLES_PER_CELL = 0.6  # side of the thinning voxel in octree cells: about three points a cell stay
 
 
@@ -52,7 +53,7 @@ def solve_surface(person: Person, body: Body, depths: Depths, points: Points, co
         vertices, faces = _stitched(person, depths)
         method = "height-field-stitch"
     else:
-        vertices, faces = _poisson(points, context)
+        vertices, faces = _poisson(person, points, context)
         method = "screened-poisson"
     context.step(2, 4)
     if not len(faces):
@@ -76,17 +77,30 @@ def solve_surface(person: Person, body: Body, depths: Depths, points: Points, co
     return Surface(vertices, faces.astype(np.int32), vertex_normals(vertices, faces), good, method)
 
 
-def _poisson(points: Points, context: Context) -> tuple[np.ndarray, np.ndarray]:
+def _poisson(person: Person, points: Points, context: Context) -> tuple[np.ndarray, np.ndarray]:
     keep = np.isfinite(points.xyz).all(1) & np.isfinite(points.normals).all(1)
     xyz, normals = points.xyz[keep], points.normals[keep]
     if len(xyz) < FEWEST_POINTS:
         raise SurfaceError("surface.too-few-points", "Too little of the person is visible to build a surface.",
                            "Use a photo in which the person is larger, or correct the mask.")
-    depth = context.sizes.poisson_depth
+    depth = _octree_depth(xyz, normals, points.kind[keep], person.camera, context)
     cell = float((xyz.max(0) - xyz.min(0)).max()) * 1.1 / 2 ** depth
     chosen = thin_out(xyz, normals, cell * SAMPLES_PER_CELL)
     context.step(1, 4)
     return screened_poisson(xyz[chosen], normals[chosen], depth)
+
+
+def _octree_depth(xyz, normals, kind, camera, context: Context) -> int:
+    """The preset's depth, less where it would make far more triangles than are kept (a half-length portrait fills
+    the octree's cube; a standing figure does not)."""
+    side = float((xyz.max(0) - xyz.min(0)).max())
+    front = kind == FRONT                                    # a pixel's share of the surface is z^2 / (fx fy |n_z|)
+    share = xyz[front, 2].astype(np.float64) ** 2 / np.maximum(np.abs(normals[front, 2]), 0.2)
+    area = 2 * float(share.sum()) / (camera.fx * camera.fy)
+    depth = context.sizes.poisson_depth
+    while depth > 6 and 2 * area / (side * 1.1 / 2 ** depth) ** 2 > MOST_TRIANGLES * context.sizes.faces:
+        depth -= 1
+    return depth
 
 
 def _stitched(person: Person, depths: Depths) -> tuple[np.ndarray, np.ndarray]:
