@@ -111,7 +111,7 @@ class Evidence:
         bend = np.degrees(np.arccos(np.clip(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-6), -1, 1)))
         long = np.linalg.norm(whole) > 0.78 * 0.45 * self.size_px      # hip to ankle is 0.45 of the height
         down = whole[1] > 0.9 * np.linalg.norm(whole)
-        return bool(thigh @ shin > 0.6 and bend < 25 and long and down and thigh[1] > 0.7 and shin[1] > 0.7)
+        return bool(thigh @ shin > 0.5 and bend < 25 and long and down and thigh[1] > 0.7 and shin[1] > 0.7)
 
     @property
     def stands(self) -> bool:

@@ -21,7 +21,7 @@ from .start import first_pose, first_translation
 @dataclass(frozen=True)
 class FitConfig:
     betas: int = 10                   # libraries.md §2: 10 directions = 1.7 mm on uniform bodies
-    rounds: tuple[int, ...] = (40, 30, 25)   # L-BFGS steps: landmarks only, then with the silhouette, matched anew
+    rounds: tuple[int, ...] = (45, 40, 35)   # L-BFGS steps: landmarks only, then with the silhouette, matched anew
     spreads: Spreads = Spreads()
 
 
@@ -73,18 +73,19 @@ def _fit(model, e, config, step):
 
 
 def _minimise(objective: Objective, x: torch.Tensor, outline, count: int) -> torch.Tensor:
-    x = x.clone().requires_grad_(True)
-    solver = torch.optim.LBFGS([x], lr=1.0, max_iter=count, max_eval=int(1.3 * count) + 4, history_size=20,
+    steps = objective.steps()
+    y = (x / steps).requires_grad_(True)
+    solver = torch.optim.LBFGS([y], lr=1.0, max_iter=count, max_eval=int(1.3 * count) + 4, history_size=20,
                                tolerance_change=1e-7, line_search_fn="strong_wolfe")
 
     def closure():
         solver.zero_grad()
-        loss = sum(objective.terms(x, outline).values())
+        loss = sum(objective.terms(y * steps, outline).values())
         loss.backward()
         return loss
 
     solver.step(closure)
-    return x.detach()
+    return y.detach() * steps
 
 
 def _head_box(e: Evidence) -> tuple[float, float, float, float]:

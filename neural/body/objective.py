@@ -45,7 +45,8 @@ TORSO = (("pelvis", 0.06), ("spine2", 0.0), ("spine3", 0.07))
 
 @dataclass(frozen=True)
 class Posed:
-    """world (24, 3, 3), joints (24, 3), points (P, 3) landmarks first then silhouette vertices; camera frame; tilt (radians)."""
+    """pose (24, 3), betas (B,); world (24, 3, 3) rotations, joints (24, 3), marks (L, 3) landmarks, skin (P, 3) vertices for the silhouette
+    or None, up (3,) the world's up: camera frame, metres."""
 
     pose: torch.Tensor
     betas: torch.Tensor
@@ -92,6 +93,17 @@ class Objective:
         x[3:72] = pose[1:].ravel()
         x[72:75] = translation
         return x
+
+    def steps(self) -> torch.Tensor:
+        """(86,) about how far each parameter moves for one unit of energy: L-BFGS works on x / steps, where the energy is round.
+        (Without this the betas, a hundred times flatter than the rotations, hardly move.)"""
+        landmark = 1.7 * self.s.landmark                       # metres
+        turn = 1 / torch.sqrt((0.3 / landmark) ** 2 + 1 / self.prior.spread ** 2)
+        width = torch.as_tensor(np.sqrt((self.model.directions[..., :self.n] ** 2).sum(1).mean(0)))
+        place = torch.tensor([0.2, 0.2, 0.8], dtype=torch.float64) * landmark
+        betas = 1 / torch.sqrt(1 / self.s.betas ** 2 + 10 * (width / landmark) ** 2)
+        tilt = torch.tensor([self.s.tilt * np.pi / 180], dtype=torch.float64)
+        return torch.cat([turn[0] / 2, turn[1:].ravel(), place, betas, tilt])
 
     def split(self, x: torch.Tensor):
         """-> pose rotations (24, 3, 3), pose (24, 3) with a zero root, translation, betas, tilt."""
@@ -170,10 +182,9 @@ class Objective:
         for side in ("left", "right"):
             heel, toe = (b.marks[LANDMARK[f"{side}_{n}"]] @ b.up for n in ("heel", "foot_index"))
             heel, toe = heel - self.sole[0], toe - self.sole[1]
-            ball = b.joints[JOINT[f"{side}_foot"]] - b.joints[JOINT[f"{side}_ankle"]]
             energy = energy + _give_up(((heel - toe) / (0.2 * self.s.foot_flat * rad)) ** 2, 20.0)
             cross = b.world[JOINT[f"{side}_ankle"]][:, 0] @ b.up     # the sole does not roll sideways
-            energy = energy + 0.5 * _give_up((cross / (self.s.foot_flat * rad)) ** 2, 12.0) + 0.0 * ball.sum()
+            energy = energy + 0.5 * _give_up((cross / (self.s.foot_flat * rad)) ** 2, 12.0)
             low.append(torch.minimum(heel, toe))
         if self.feet > 0.3:
             energy = energy + _give_up(((low[0] - low[1]) / self.s.floor) ** 2, 25.0)
@@ -189,7 +200,7 @@ class Objective:
     def _hands(self, b: Posed) -> torch.Tensor:
         """Forearms stay out of the trunk; wrists seen over the trunk stay before it; hands do not go behind the back."""
         energy = torch.zeros((), dtype=b.up.dtype)
-        for k, (side, front) in enumerate(zip(("left", "right"), self.front)):
+        for side, front in zip(("left", "right"), self.front):
             elbow, wrist, hand = (b.joints[JOINT[f"{side}_{n}"]] for n in ("elbow", "wrist", "hand"))
             probes = torch.stack([elbow, 0.5 * (elbow + wrist), wrist, hand])
             for joint, lift, rx, rz, z0, reach in self.ellipses:

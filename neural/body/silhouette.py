@@ -45,7 +45,7 @@ class Silhouette:
         energy = 40.0 * (2 * (torch.sqrt(1 + r) - 1)).mean()
         if self.nearest is not None and len(self.contour):
             gap = ((pixels[self.nearest] - self.contour) ** 2).sum(1) / (spreads.contour * size) ** 2
-            energy = energy + 12.0 * (4.0 * gap / (4.0 + gap)).mean()
+            energy = energy + 40.0 * (4.0 * gap / (4.0 + gap)).mean()
         return energy
 
 
