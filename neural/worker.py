@@ -25,6 +25,8 @@ from .worker_load import (as_likeness_error, give_memory_back, is_out_of_memory,
                           out_of_memory)
 
 IDLE_S = 300.0      # seconds without a job until the models leave memory; LIKENESS_IDLE_S and Run.idle_s override it
+END_S = 300.0       # seconds after that until the process ends: libraries keep memory (1.5 GB was measured after a job at
+                    # `high`) and a CUDA context, which only this gives back; the client starts a new one unnoticed
 LONGEST_IDLE_S = 1e6  # what a wait may be given on every system
 TILE = 2048         # pixels: the first try's largest canvas tile (Context.tile); the papers' canvas, so no tiles at all
 WATCH_S = 8.0       # seconds a locked-up process waits before it writes its stacks; less than the client's hang_limit
@@ -80,8 +82,10 @@ class Worker:
             threading.Thread(target=_or_end, args=(body,), name=body.__name__, daemon=True).start()
         while True:
             try:
-                run = self._jobs.get(timeout=self._idle_s if self._loaded else None)
+                run = self._jobs.get(timeout=None if self._pipeline is None else self._idle_s if self._loaded else END_S)
             except queue.Empty:
+                if not self._loaded:
+                    os._exit(0)
                 self._release()
                 continue
             self._say(self._do(run))

@@ -246,6 +246,16 @@ def test_idle_models_leave_memory_and_come_back(scripts, answer, eventually):
     assert "released 2" not in client.stderr_tail
 
 
+def test_after_a_longer_idle_time_the_process_ends_and_nobody_notices(scripts, answer, eventually, alive):
+    client = scripts.real("worker.END_S = 0.2")
+    first, _ = answer(client, client.submit("a", "o", {}, idle_s=0.2))
+    said = []
+    eventually(lambda: said.extend(client.poll()) or client.state == "stopped")
+    assert said == [] and not alive(first.report["pid"])
+    second, _ = answer(client, client.submit("b", "o", {}))
+    assert isinstance(second, wire.Result) and second.report["pid"] != first.report["pid"]
+
+
 def test_idle_time_out_from_the_environment(scripts, answer, eventually):
     body = "def release(self): print('released', flush=True)"
     client = scripts.real(body, env={"LIKENESS_IDLE_S": "0.2"})
