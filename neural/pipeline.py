@@ -37,10 +37,10 @@ class Pipeline:
 
         Raises LikenessError; then out_dir holds nothing that looks finished (report.json comes last).
         """
-        if options.device not in ("auto", self.device):
+        wanted = resolve_device(options.device)
+        if wanted != self.device:
             self.release()
-            self.device = resolve_device(options.device)
-            self.models = Models(self.device)
+            self.device, self.models = wanted, Models(wanted)
         if options.surface != "depth":
             raise OptionError("option.surface-unavailable",
                               f"The surface '{options.surface}' has no trained network in this version.",
