@@ -37,10 +37,9 @@ def face_depth(face: np.ndarray, camera: Camera, distance: float) -> tuple[np.nd
         return None
     flat = np.stack([points @ x_axis, points @ y_axis], 1)              # the face turned to the front: no folds
     triangles = Delaunay(flat).simplices
-    edge = max(np.linalg.norm(flat[triangles[:, i]] - flat[triangles[:, j]], axis=1).max() for i, j in ((0, 1),))
     longest = np.max([np.linalg.norm(flat[triangles[:, i]] - flat[triangles[:, (i + 1) % 3]], axis=1)
                       for i in range(3)], axis=0)
-    triangles = triangles[longest < 0.22 * max(np.ptp(flat[:, 1]), 1e-6)] if edge > 0 else triangles
+    triangles = triangles[longest < 0.22 * max(np.ptp(flat[:, 1]), 1e-6)]
     metres = points[:, 2] * distance / camera.fx
     drawn = rasterize_screen(points[:, :2], metres - metres.min() + 1.0, triangles, camera.width, camera.height)
     depth = drawn.interpolate(metres[:, None].astype(np.float32), triangles)[..., 0]

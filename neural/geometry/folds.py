@@ -20,8 +20,8 @@ class FoldConfig:
     fine: float = 0.0012         # what is finer is noise and weave
     height: float = 0.0022       # relief at full contrast (4 mm)
     contrast: float = 0.22       # contrast at which the relief is at two thirds
-    print_contrast: float = 0.55  # local contrast from which it is taken to be a print
-    print_colour: float = 10.0   # local spread of a and b (CIELAB units) likewise
+    print_contrast: float = 0.24  # local contrast from which it is taken to be a print
+    print_colour: float = 6.0    # local spread of a and b (CIELAB units) likewise
 
 
 def fold_relief(crop: np.ndarray, mask: np.ndarray, keep: np.ndarray, body_px: float, height_m: float,

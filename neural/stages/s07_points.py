@@ -10,6 +10,7 @@ import numpy as np
 from ..context import Context
 from ..contract.errors import SurfaceError
 from ..geometry.hidden import hidden_surface
+from ..geometry.nudge import nudged
 from ..geometry.rim import rim_points
 from .s02_person import Person
 from .s03_body import Body
@@ -55,7 +56,7 @@ def oriented_points(person: Person, body: Body, normals: Normals, depths: Depths
     sets.append((*rim_points(depths.front, depths.back, depths.mask, person.inside, camera,
                              normals.front, normals.back), RIM))
     context.step(2, 3)
-    sets.append((*_hidden(body, depths, camera, context), BODY))
+    sets.append((*_hidden(nudged(person, body), depths, camera, context), BODY))
     xyz = np.concatenate([s[0] for s in sets]).astype(np.float32)
     direction = np.concatenate([s[1] for s in sets]).astype(np.float32)
     kind = np.concatenate([np.full(len(s[0]), s[2], np.uint8) for s in sets])
