@@ -1,4 +1,4 @@
-"""`python3 dev.py evaluate --suite DIR [--preset P] [--limit N] [--out FILE.json] [--pictures DIR] [--methods …] [--quick]`"""
+"""`python3 dev.py evaluate --suite DIR [--preset P] [--limit N] [--out FILE.json] [--pictures DIR] [--quick] …`"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, metavar="FILE.json", help="all numbers of all items")
     p.add_argument("--pictures", type=Path, metavar="DIR", help="one error sheet an item and method")
     p.add_argument("--methods", default=",".join(METHODS), help=f"comma-separated, of {','.join(METHODS)}")
-    p.add_argument("--quick", action="store_true", help="draft preset, fewer samples: 3 minutes on two cores with --limit 3")
+    p.add_argument("--quick", action="store_true", help="draft preset, fewer samples; about 3 minutes on two cores with --limit 4")
     p.add_argument("--degrade", choices=KINDS, default="none", help="make the pictures worse first")
     p.add_argument("--device", choices=DEVICES, default="auto")
     p.add_argument("--seed", type=int, default=0)

@@ -33,5 +33,6 @@ def degraded(rgb: np.ndarray, kind: str, seed: int) -> np.ndarray:
     if kind == "jpeg":
         small = cv2.resize(rgb, (width // 3, height // 3), interpolation=cv2.INTER_AREA)
         data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 25])[1]
-        return cv2.resize(cv2.imdecode(data, cv2.IMREAD_COLOR), (width, height), interpolation=cv2.INTER_LINEAR)[..., ::-1].copy()
+        large = cv2.resize(cv2.imdecode(data, cv2.IMREAD_COLOR), (width, height), interpolation=cv2.INTER_LINEAR)
+        return large[..., ::-1].copy()
     return rgb

@@ -21,7 +21,7 @@ from .metrics.maps import icon_l2, map_error, mask_iou, normal_error
 from .metrics.outside import volume_iou
 from .render.picture import Shot, lit, novel_view, true_maps
 from .render.shade import srgb
-from .truth import MeasureConfig, Shape, Truth, extent
+from .truth import MeasureConfig, Shape, Truth
 
 NOVEL_DEG = (45.0, 90.0, 180.0, 270.0)
 
@@ -36,7 +36,8 @@ class Measured:
     similarity: Similarity
 
 
-def measure(truth: Truth, ours: Reconstruction, config: MeasureConfig = MeasureConfig(), device: str = "cpu") -> Measured:
+def measure(truth: Truth, ours: Reconstruction, config: MeasureConfig = MeasureConfig(),
+            device: str = "cpu") -> Measured:
     """Protocol of docs/evaluation.md. Keys end in their unit; `as_is_` and `aligned_` say the alignment."""
     mesh = ours.mesh
     used = mesh.vertices[np.unique(mesh.faces)]
@@ -125,7 +126,8 @@ def _texture_measures(truth: Truth, mesh, total: Similarity, config: MeasureConf
 
     mine, alpha = lit(mesh, camera, None, 2, device)
     true, true_alpha = lit(shot.mesh, camera, shot.light, 2, device)
-    seen = compare(srgb(mine + (1 - alpha)[..., None] * grey), alpha, srgb(true + (1 - true_alpha)[..., None] * grey), true_alpha)
+    on_grey = lambda colour, cover: srgb(colour + (1 - cover)[..., None] * grey)  # noqa: E731
+    seen = compare(on_grey(mine, alpha), alpha, on_grey(true, true_alpha), true_alpha)
     turn = truth.normalised.rotation
     moved = mesh.moved(truth.normalised.inverse.after(total).matrix)
     novel = [compare(*novel_view(moved, camera, d, truth.pelvis, turn, None, 1, device),
@@ -136,7 +138,7 @@ def _texture_measures(truth: Truth, mesh, total: Similarity, config: MeasureConf
 
 
 def map_measures(out: Path, shot: Shot) -> dict:
-    """Errors of the pipeline's maps on its own canvas: mask, normals, depth up to one factor. `out` as `dev.py run` left it."""
+    """Errors of the maps in the folder `out` of `dev.py run`, on their own canvas: mask, normals, depth up to one factor."""
     data = json.loads((out / "stages/landmarks.json").read_text("utf-8"))
     camera = Camera.from_json(data["camera"])
     true = true_maps(shot.mesh, camera)

@@ -24,8 +24,8 @@ _SIDE = 384
 def sheet(file: Path, truth: Truth, ours: Reconstruction, measured: Measured, title: str, device: str = "cpu") -> None:
     """Write one PNG; `title` is its head line."""
     small = MeasureConfig(view=_SIDE)
-    true_views, views = truth.shape.views(truth.extent_m, small, device), measured.aligned.views(truth.extent_m, small, device)
-    rows = [[labelled(_fit(truth.shot.rgb), "photo")]]
+    true_views, views = (s.views(truth.extent_m, small, device) for s in (truth.shape, measured.aligned))
+    rows: list[list[np.ndarray]] = [[labelled(_fit(truth.shot.rgb), "photo")]]
     for side in ("front", "back"):
         a, b = views[side], true_views[side]
         angle = np.where(a.hit & b.hit, angle_deg(a.normals, b.normals), np.nan)
@@ -33,9 +33,9 @@ def sheet(file: Path, truth: Truth, ours: Reconstruction, measured: Measured, ti
                     labelled(heat(angle / HEAT_DEG), f"angle, red = {HEAT_DEG:g} deg")]
     ours_cm = 100 * truth.shape.surface.closest(measured.aligned.vertices)[0]
     true_cm = 100 * measured.aligned.surface.closest(truth.shape.vertices)[0]
-    rows.append([labelled(heat_view(measured.aligned, ours_cm, v, truth.extent_m), f"ours to true, {v}, red = {HEAT_CM:g} cm")
-                 for v in VIEWS]
-                + [labelled(heat_view(truth.shape, true_cm, v, truth.extent_m), f"true to ours, {v}") for v in VIEWS[:3]])
+    rows.append([labelled(heat_view(shape, cm, v, truth.extent_m), f"{name}, {v}, red = {HEAT_CM:g} cm")
+                 for shape, cm, name, views_shown in ((measured.aligned, ours_cm, "ours to true", VIEWS),
+                                                      (truth.shape, true_cm, "true to ours", VIEWS[:3])) for v in views_shown])
     rows.append([labelled(normal_picture(v[side].normals), f"{name} {side}") for side in ("left", "right")
                  for name, v in (("true", true_views), ("ours", views))])
     if ours.mesh.textured:

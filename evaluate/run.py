@@ -22,7 +22,7 @@ from .pictures import sheet
 from .render.camera import ShotConfig
 from .render.picture import photograph
 from .suite import Item, Suite, read_suite
-from .table import PROTOCOL, markdown, mean_rows
+from .table import PROTOCOL, markdown, mean_rows, stage_table
 from .truth import MeasureConfig, prepare
 
 LONG_SIDE = {"draft": 768, "standard": 1280, "high": 2560}
@@ -81,8 +81,10 @@ def _item(item: Item, number: int, of: int, options: Options, shot_config: ShotC
         try:
             ours = runner.run(method, photo, shot, truth.pelvis)
             measured = measure(truth, ours, config, device)
-            row["numbers"] = {**measured.numbers, "seconds": ours.seconds}
+            row["numbers"] = dict(measured.numbers)
             row["stages"] = ours.report.get("stages", [])
+            if row["stages"]:                                  # the others start from the pipeline's cached stages
+                row["numbers"]["seconds"] = ours.seconds
             row["warnings"] = ours.report.get("warnings", [])
             numbers = row["numbers"]
             title = (f"{item.name} | {method} | {options.preset} | aligned P2S {numbers['aligned_p2s_cm']:.2f} S2P "
@@ -101,17 +103,20 @@ def _item(item: Item, number: int, of: int, options: Options, shot_config: ShotC
 
 def _said(exc: Exception, name: str) -> dict:
     error = exc if isinstance(exc, LikenessError) else internal(exc, traceback.format_exc())
-    print(f"{name}: {error.message} {error.remedy}" + ("" if exc is error else f"\n{error.trace}"), file=sys.stderr, flush=True)
+    trace = "" if exc is error else f"\n{error.trace}"
+    print(f"{name}: {error.message} {error.remedy}{trace}", file=sys.stderr, flush=True)
     return {**error.to_json(), "trace": error.trace}
 
 
-def _write(options: Options, suite: Suite, results: list[dict], config: MeasureConfig, shot: ShotConfig, runner: Runner) -> dict:
+def _write(options: Options, suite: Suite, results: list[dict], config: MeasureConfig, shot: ShotConfig,
+           runner: Runner) -> dict:
     """The JSON so far (kept after every person, so that a long run can be stopped)."""
     means = mean_rows(results)
     persons = len({r["item"] for r in results})
-    head = (f"### {suite.name}: {persons} persons, preset {options.preset}, device {runner.pipeline.device}, version {VERSION}"
+    head = (f"### {suite.name}: {persons} persons, preset {options.preset}, device {runner.pipeline.device}, "
+            + f"version {VERSION}"
             + (f", pictures degraded: {options.degrade}" if options.degrade != "none" else "")
-            + ("\n\n*quick: fewer samples and smaller pictures; compare only with other quick runs*" if options.quick else "")
+            + ("\n\n*quick: fewer samples, smaller pictures; compare only with other quick runs*" if options.quick else "")
             + f"\n\n{suite.about}\n\n"
             + PROTOCOL.format(fov=shot.fov_deg, eye=shot.eye, fill=shot.fill, voxel=100 * config.voxel_m))
     worst = sorted((r for r in results if r["method"] == "pipeline" and r["numbers"]),
@@ -119,7 +124,8 @@ def _write(options: Options, suite: Suite, results: list[dict], config: MeasureC
     data = {"version": VERSION, "suite": suite.name, "about": suite.about, "preset": options.preset,
             "device": runner.pipeline.device, "seed": options.seed, "quick": options.quick, "degrade": options.degrade,
             "protocol": {"shot": vars(shot), "measure": vars(config)}, "means": means,
-            "worst": [r["item"] for r in worst[:3]], "results": results, "markdown": markdown(means, head)}
+            "worst": [r["item"] for r in worst[:3]], "results": results,
+            "markdown": markdown(means, head) + stage_table(results)}
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(_plain(data), indent=1), "utf-8")

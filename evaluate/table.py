@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 COLUMNS = {  # key -> (head, digits)
-    "p2s_cm": ("P2S cm", 2), "s2p_cm": ("S2P cm", 2), "chamfer_cm": ("Chamfer cm", 2), "normal_front_deg": ("N front °", 1),
-    "normal_back_deg": ("N back °", 1), "normal_icon_l2": ("N ICON L2", 3), "volume_iou": ("vol. IoU", 3),
+    "p2s_cm": ("P2S cm", 2), "s2p_cm": ("S2P cm", 2), "chamfer_cm": ("Chamfer cm", 2),
+    "normal_front_deg": ("N front °", 1), "normal_back_deg": ("N back °", 1), "normal_icon_l2": ("N ICON L2", 3), "volume_iou": ("vol. IoU", 3),
     "head_p2s_cm": ("head P2S cm", 2), "head_s2p_cm": ("head S2P cm", 2),
 }
 SHARED = {
@@ -20,21 +20,22 @@ COLOURS = {
     "seconds": ("seconds", 0),
 }
 MAPS = {
-    "map_mask_iou": ("mask IoU", 3), "map_normal_front_deg": ("front normals °", 1), "map_normal_back_deg": ("back normals °", 1),
+    "map_mask_iou": ("mask IoU", 3), "map_normal_front_deg": ("front normals °", 1),
+    "map_normal_back_deg": ("back normals °", 1),
     "map_depth_front_cm": ("front depth cm", 2), "map_depth_back_cm": ("back depth cm", 2),
 }
 
 PROTOCOL = """\
 Protocol. One picture a person, rendered by `evaluate/render` (pinhole, FOV {fov:g}° over the longer side, camera at
-{eye:.0%} of the height and pitched so that the person is centred, person {fill:.0%} of the frame, soft light, plain wall).
+{eye:.0%} of the height, pitched so that the person is centred; person {fill:.0%} of the frame, soft light, plain wall).
 Only surface seen from outside counts, on both sides. Units: both surfaces are scaled to a person of 1.75 m.
 *as is*: scaled to the same vertical extent, pelvis on pelvis, nothing turned. *aligned*: then similarity ICP (both ways).
 P2S: ours → true surface (PIFu's; ICON calls the other way P2S). S2P: true → ours. Chamfer: their mean. N: mean angle of the
-normals of both surfaces drawn without perspective from the front and from behind, where both show. ICON L2: four views,
-background 0. Volume: carved by visibility, {voxel:g} cm voxels. Head: above the middle of the neck; "head laid on head": rigid ICP
-of the head alone. Face L2: points that the same pixel shows, within 11 cm of the nose (JIFF). MPJPE: pelvis on pelvis.
-Silhouette: in the photograph, nothing aligned. Colours: ours unlit against the true person in the photograph's light, where both
-show; novel = 45°, 90°, 180°, 270°. Edge distance: our own perceptual distance (NOT LPIPS). Maps: the stages' maps on their own
+normals of both surfaces drawn without perspective from the front and from behind, where both show. ICON L2: four
+views, background 0. Volume: carved by visibility, {voxel:g} cm voxels. Head: above the middle of the neck; "head laid on
+head": rigid ICP of the head alone. Face L2: points that the same pixel shows, within 11 cm of the nose (JIFF). MPJPE:
+pelvis on pelvis. Silhouette: in the photograph, nothing aligned. Colours: ours unlit against the true person in the
+photograph's light, where both show; novel = 45°, 90°, 180°, 270°. Edge distance: our own perceptual distance (NOT LPIPS). Maps: the stages' maps on their own
 canvas, depth up to one factor. Mean over the persons that gave a result; n says how many did."""
 
 
@@ -59,6 +60,19 @@ def markdown(means: dict[str, dict], head: str) -> str:
     if any("map_mask_iou" in m for m in means.values()):
         parts.append(_table("The pipeline's maps", MAPS, {k: m for k, m in means.items() if "map_mask_iou" in m}))
     return "\n\n".join(parts)
+
+
+def stage_table(results: list[dict]) -> str:
+    """Mean seconds, largest memory and methods of each stage of the pipeline's rows; "" when there are none."""
+    rows = [s for r in results if r["method"] == "pipeline" and r.get("numbers") for s in r.get("stages", ())]
+    if not rows:
+        return ""
+    lines = ["", "", "**Stages of the pipeline**", "", "| stage | seconds | peak MB | method |", "| --- | --- | --- | --- |"]
+    for name in dict.fromkeys(s["name"] for s in rows):
+        mine = [s for s in rows if s["name"] == name]
+        methods = ", ".join(dict.fromkeys(s["method"] for s in mine))
+        lines.append(f"| {name} | {np.mean([s['seconds'] for s in mine]):.1f} | {max(s['peak_mb'] for s in mine):.0f} | {methods} |")
+    return "\n".join(lines)
 
 
 def _table(title: str, columns: dict, means: dict[str, dict]) -> str:

@@ -56,8 +56,9 @@ class Shape:
     def moved(self, move: Similarity) -> "Shape":
         """Under a similarity; what is outside stays so."""
         vertices = move(self.vertices)
-        return Shape(vertices, self.faces, (self.corner_normals @ move.rotation.T).astype(np.float32), self.outside.moved(move),
-                     self.samples.moved(move), Surface(vertices, self.faces[self.outside.seen]))
+        normals = (self.corner_normals @ move.rotation.T).astype(np.float32)
+        return Shape(vertices, self.faces, normals, self.outside.moved(move), self.samples.moved(move),
+                     Surface(vertices, self.faces[self.outside.seen]))
 
     def views(self, extent_m: float, config: MeasureConfig, device: str = "cpu") -> dict[str, NormalView]:
         """Normal pictures of the outside surface from four sides."""
@@ -129,8 +130,9 @@ def prepare(shot: Shot, height_m: float, joints_file: np.ndarray, known: np.ndar
     shape = Shape.of(normalised(mesh.vertices), mesh.faces, (mesh.normals @ turn.T).astype(np.float32), config, device)
     xyz = shape.samples.xyz
     size = float(2 * np.abs(xyz).max()) / 0.9
+    outer = mesh.vertices[np.unique(mesh.faces[shape.outside.seen])]
     return Truth(shot, height_m, joints, known, pelvis, "pelvis" if has else "middle of the bounding box", normalised,
-                 extent(mesh.vertices[np.unique(mesh.faces[shape.outside.seen])] @ turn.T), shape, shape.views(size, config, device), size)
+                 extent(outer @ turn.T), shape, shape.views(size, config, device), size)
 
 
 def upright(camera_from_world: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ from .align import procrustes
 from .closest import Surface
 
 
-def surface_distances(ours: np.ndarray, our_surface: Surface, true: np.ndarray, true_surface: Surface) -> tuple[np.ndarray, np.ndarray]:
+def surface_distances(ours: np.ndarray, our_surface: Surface, true: np.ndarray,
+                      true_surface: Surface) -> tuple[np.ndarray, np.ndarray]:
     """Samples (N, 3), (M, 3) -> distances (N,) of ours to the true surface, (M,) of the true to ours; metres."""
     return true_surface.closest(ours)[0], our_surface.closest(true)[0]
 

@@ -79,8 +79,8 @@ class Outside:
 
     def moved(self, move: Similarity) -> "Outside":
         """Under a similarity; nothing is drawn again."""
-        return replace(self, vertices=move(self.vertices), views=self.views @ move.rotation.T, depth=self.depth * np.float32(move.scale),
-                       centre=move(self.centre), pixel=self.pixel * move.scale)
+        return replace(self, vertices=move(self.vertices), views=self.views @ move.rotation.T,
+                       depth=self.depth * np.float32(move.scale), centre=move(self.centre), pixel=self.pixel * move.scale)
 
     def occupied(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) -> (N,) bool: no direction sees this place as air."""

@@ -197,7 +197,8 @@ class _Glb:
     def material(self, data: dict) -> Material:
         colour, info = _base(data)
         image = self.image(self.json["textures"][info["index"]].get("source")) if info else None
-        return Material(data.get("name", "unnamed"), tuple(map(float, colour)), image, data.get("alphaMode", "OPAQUE") != "OPAQUE")
+        cut = data.get("alphaMode", "OPAQUE") != "OPAQUE"
+        return Material(data.get("name", "unnamed"), tuple(map(float, colour)), image, cut)
 
     def image(self, index: int | None) -> np.ndarray | None:
         """Decoded (H, W, 3 or 4) uint8; None for kinds that we cannot read (said)."""
@@ -214,9 +215,11 @@ class _Glb:
                              "Export it as one .glb file with embedded textures.")
         try:
             picture = Image.open(io.BytesIO(data))
-            return np.asarray(picture.convert("RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB"))
+            clear = "A" in picture.getbands() or "transparency" in picture.info
+            return np.asarray(picture.convert("RGBA" if clear else "RGB"))
         except (OSError, ValueError) as exc:
-            raise self.error("texture", "holds a texture that cannot be decoded", "Save its textures as PNG or JPEG.") from exc
+            raise self.error("texture", "holds a texture that cannot be decoded",
+                             "Save its textures as PNG or JPEG.") from exc
 
 
 def _base(material: dict) -> tuple[tuple, dict | None]:

@@ -26,7 +26,8 @@ class CopyRunner:
         if method == "oracle":
             raise PersonError("person.none", "Nobody was found in the photo.", "Choose another photo.")
         matrix = np.diag([1.1, 1.1, 1.1, 1.0])
-        return Reconstruction(method, shot.mesh.moved(matrix), 1.1 * pelvis, None, 2.5)
+        stages = [{"name": "s01_photo", "seconds": 1.5, "peak_mb": 300.0, "method": "pillow"}] if method == "pipeline" else []
+        return Reconstruction(method, shot.mesh.moved(matrix), 1.1 * pelvis, None, 2.5, {}, {"stages": stages})
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def test_a_run_measures_what_it_can_and_says_what_it_could_not(suite, monkeypatc
     assert data["means"]["pipeline"]["n"] == 1 and data["means"]["pipeline"]["failed"] == 1 and data["worst"] == ["egg"]
     assert (suite / "p/egg-pipeline.png").is_file()
     printed = capsys.readouterr().out
+    assert "| s01_photo | 1.5 | 300 | pillow |" in printed and "seconds" not in rows["egg", "body"]["numbers"]
     assert "Protocol." in printed and "| pipeline | 1 (1 failed) |" in printed and "only with other quick runs" in printed
 
 
