@@ -53,7 +53,8 @@ def _fit(model, e, config, step):
     pose = first_pose(e)
     move = first_translation(e, model, pose)
     standing = (e.standing_leg("left"), e.standing_leg("right"))
-    objective = Objective(model, e, pose_prior(standing), matrix_from_axis_angle(pose[0]), config.betas, config.spreads)
+    hanging = tuple(e.seen(f"{side}_elbow") < 0.3 for side in ("left", "right"))
+    objective = Objective(model, e, pose_prior(standing, hanging), matrix_from_axis_angle(pose[0]), config.betas, config.spreads)
     x = torch.tensor(objective.start(pose, move), dtype=torch.float64)
     outline = Silhouette(e.mask, e.inside, _head_box(e))
     for i, count in enumerate(config.rounds):

@@ -77,16 +77,19 @@ def _right(rows):
     return (sx, lx, hx), (sy, -hy, -ly), (sz, -hz, -lz)
 
 
-def pose_prior(standing: tuple[bool, bool] = (False, False)) -> PosePrior:
-    """The prior; `standing` (left, right): that leg is known to be straight and under the body, and held so."""
+def pose_prior(standing: tuple[bool, bool] = (False, False), hanging: tuple[bool, bool] = (False, False)) -> PosePrior:
+    """The prior. `standing` (left, right): that leg is known to be straight and under the body, and held so; `hanging`: that arm is
+    not seen, so nothing but the prior says where it is."""
     mean = poses.RELAXED.copy()
     rows = {0: ((180, *_FREE),) * 3}
     rows.update({JOINT[name]: value for name, value in _MIDDLE.items()})
     twists = []
-    for side, upright in zip(("left", "right"), standing):
+    for side, upright, unseen in zip(("left", "right"), standing, hanging):
         s = 1.0 if side == "left" else -1.0
         for part, value in _LEFT.items():
             joint = JOINT[f"{side}_{part}"]
+            if unseen and part in ("shoulder", "elbow"):
+                value = tuple((min(spread, 8), low, high) for spread, low, high in value)
             if upright and part == "hip":
                 value = ((7, -60, 25), (9, -45, 45), (8, -20, 55))
             if upright and part == "knee":

@@ -12,6 +12,7 @@ from ..body.fit import fit
 from ..body.model import BodyModel
 from ..context import Context
 from ..contract.frames import Camera
+from ..contract.joints import LANDMARK
 from ..geometry.normals import vertex_normals
 from ..geometry.raster import rasterize
 from .s02_person import Person
@@ -84,6 +85,11 @@ DEFAULT_HEIGHT_M = 1.70
 """Height of a person whose size nobody gave: between the means of women and men (WHO reference: 1.63 and 1.77 m)."""
 
 
+LIMBS = (("elbow", "wrist", "pinky", "index", "thumb"), ("wrist", "pinky", "index", "thumb"),
+         ("knee", "ankle", "heel", "foot_index"), ("ankle", "heel", "foot_index"))
+"""Chains of landmarks: what comes after one that is not seen is not seen either."""
+
+
 def fit_body(person: Person, model: BodyModel, context: Context) -> Body:
     """Pose, shape and place of the body in the photo, and its maps (SMPLify, Bogo et al. 2016, with our priors; design.md §9).
 
@@ -121,9 +127,17 @@ def evidence_of(person: Person, model: BodyModel) -> Evidence:
     at = np.clip(at, 0, side - 1)
     on &= person.inside[at[:, 1], at[:, 0]]
     trust = np.where(on, np.clip((person.visibility - 0.15) / 0.6, 0, 1), 0.0)
+    for side in ("left", "right"):                             # a hand that is nowhere: the elbow at the photo's border is half a guess
+        if person.visibility[LANDMARK[f"{side}_wrist"]] < 0.12:
+            half = 0.4 * trust[LANDMARK[f"{side}_elbow"]]
+            trust[LANDMARK[f"{side}_elbow"]] = half if half > 0.3 else 0.0
+    for chain in LIMBS:                                        # nobody sees a hand whose arm he does not see: on portraits
+        for side in ("left", "right"):                         # BlazePose puts such hands on the face
+            if trust[LANDMARK[f"{side}_{chain[0]}"]] < 0.3:
+                trust[[LANDMARK[f"{side}_{name}"] for name in chain[1:]]] = 0.0
     hands = np.full((2, 2), np.nan)
     for k, hand in enumerate((person.left_hand, person.right_hand)):
-        if hand is not None:
+        if hand is not None and trust[LANDMARK[("left_wrist", "right_wrist")[k]]] > 0.3:
             hands[k] = hand[9, :2]                             # MediaPipe's hand point 9: knuckle of the middle finger
     head = None
     if person.face is not None:
