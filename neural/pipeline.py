@@ -47,8 +47,6 @@ class Pipeline:
                               "Use the surface 'depth'.")
         began = time.perf_counter()
         report = Report(photo.name, options, self.device)
-        for warning in warnings:
-            report.warn(*warning)
         for code, message in warnings:               # what the worker had to do before this try
             report.warn(code, message)
         job = _Job(options, self.device, report, progress, cancelled, tile, StageCache(cache) if cache else None)
@@ -102,8 +100,6 @@ class _Job:
         found = self.cache.load(key, typing.get_type_hints(function)["return"]) if self.cache else None
         if found:
             result, warnings = found
-            for warning in warnings:
-                self.report.warn(**warning)
         else:
             context = replace(self.context, progress=lambda done, of: self.progress(name, done, of))
             result = function(*inputs, context)
