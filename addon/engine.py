@@ -58,6 +58,7 @@ class Engine:
         self.python: Path | None = None
         self._worker: WorkerProcess | None = None
         self._runs: Path | None = None
+        self._unread: list = []               # what a stopped worker still had to say, its jobs' ends above all
 
     def worker(self) -> "Engine":
         """Self, ready to be used as a job's worker; EngineError when there is no interpreter."""
@@ -73,6 +74,9 @@ class Engine:
         return self.worker()._worker.submit(photo, out, options, cache=self.cache, idle_s=self.idle_s)
 
     def poll(self, timeout: float) -> list:
+        unread, self._unread = self._unread, []
+        if unread:
+            return unread
         return self._worker.poll(timeout) if self._worker else []
 
     def cancel(self, job: str | None = None) -> None:
@@ -92,4 +96,5 @@ class Engine:
         """Ends the process (unregister, change of interpreter)."""
         if self._worker is not None:
             self._worker.stop()
+            self._unread += self._worker.poll(0.0)
         self._worker = self._runs = None

@@ -21,7 +21,7 @@ from ..neural.contract.job import JobOptions
 from ..neural.contract.result import failed_report
 from . import export, result, scene
 from .engine import Engine
-from .jobs import CANCELLED, DONE, Job, Queue, output_error
+from .jobs import CANCELLED, DONE, Job, Queue
 
 EXIT_GOOD, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_CANCELLED = 0, 2, 3, 130
 
@@ -153,7 +153,7 @@ def _one(photo: Path, name: str, out_dir: Path, options: JobOptions, engine: Eng
             shutil.rmtree(part)
         part.mkdir()
     except OSError as exc:
-        return _failed(photo, None, options, output_error(exc, out_dir), say)
+        return _failed(photo, None, options, errors.output_error(exc, out_dir), say)
     queue = Queue(engine.worker, lambda job: write_files(job, name))
     job = queue.add(photo, options, part)
     queue.run(cancelled, _teller(say))
@@ -170,7 +170,7 @@ def _one(photo: Path, name: str, out_dir: Path, options: JobOptions, engine: Eng
         put_in_place(part, final, False)
         return _failed(photo, final, options, job.error, say, job.report)
     except OSError as exc:
-        return _failed(photo, None, options, output_error(exc, final), say)
+        return _failed(photo, None, options, errors.output_error(exc, final), say)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

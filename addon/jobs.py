@@ -6,7 +6,6 @@ time-out given, so Blender never freezes, whatever the worker does.
 
 from __future__ import annotations
 
-import errno
 import itertools
 import json
 import shutil
@@ -75,7 +74,7 @@ class Job:
         except errors.LikenessError as exc:
             self._end(FAILED, exc)
         except OSError as exc:
-            self._end(FAILED, output_error(exc, self.folder))
+            self._end(FAILED, errors.output_error(exc, self.folder))
         except Exception as exc:
             self._end(FAILED, errors.internal(exc, traceback.format_exc()))
         return self.state
@@ -135,18 +134,6 @@ class Job:
         """For the clipboard: the report, and the technical text when there was an error."""
         text = json.dumps(self.report or {"photo": str(self.photo), "state": self.state}, indent=1, ensure_ascii=False)
         return text + (f"\n\n{self.error.trace}" if self.error is not None and self.error.trace else "")
-
-
-def output_error(exc: OSError, folder: Path) -> errors.LikenessError:
-    """A coded error for a failed write."""
-    if exc.errno == errno.ENOSPC:
-        return errors.OutputError("output.disk-full", f"The disk is full: '{folder}' could not be written.",
-                                  "Free some space, or choose a folder on another disk.")
-    if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return errors.OutputError("output.read-only", f"'{folder}' cannot be written: permission denied.",
-                                  "Choose a folder that you may write to.")
-    return errors.OutputError("output.write", f"'{folder}' could not be written ({exc.strerror or exc}).",
-                              "Choose another folder and try again.")
 
 
 class Queue:

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .contract.errors import OutputError
+from .contract.errors import output_error
 from .contract.result import Report, StageReport
 from .memory import peak_mb, reset_peak
 from .preview import contact_sheet
@@ -47,18 +47,6 @@ def write_result(out: Path, photo: Photo, person: Person, body: Body, normals: N
     except OSError as exc:
         raise output_error(exc, out) from exc
     return result
-
-
-def output_error(exc: OSError, out: Path) -> OutputError:
-    """The coded error behind an OSError met while writing."""
-    if exc.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1)):
-        return OutputError("output.disk-full", f"The disk that holds '{out}' is full.",
-                           "Free some space or choose another folder, then start again.", str(exc))
-    if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError("output.read-only", f"The folder '{out}' cannot be written to.",
-                           "Choose a folder that you may write to.", str(exc))
-    return OutputError("output.failed", f"The result could not be written to '{out}' ({exc.strerror or exc}).",
-                       "Choose another folder and start again.", str(exc))
 
 
 def handover(photo: Photo, body: Body, surface: Surface, texture: Texture, rig: Rig, report: dict) -> dict:

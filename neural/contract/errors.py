@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class LikenessError(Exception):
     """Root of all errors that are shown to a person.
@@ -112,6 +114,18 @@ def from_json(data: dict, trace: str = "") -> LikenessError:
         return CancelledError(message)
     cls = next((c for c in TREE if c.area == code.split(".")[0]), InternalError)
     return cls(code, message, remedy, trace)
+
+
+def output_error(exc: OSError, folder: object) -> OutputError:
+    """The coded error behind an OSError met while writing into `folder`."""
+    if exc.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1)):
+        return OutputError("output.disk-full", f"The disk that holds '{folder}' is full.",
+                           "Free some space or choose another folder, then start again.", str(exc))
+    if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError("output.read-only", f"The folder '{folder}' cannot be written to.",
+                           "Choose a folder that you may write to.", str(exc))
+    return OutputError("output.failed", f"The result could not be written to '{folder}' ({exc.strerror or exc}).",
+                       "Choose another folder and start again.", str(exc))
 
 
 def internal(exc: BaseException, trace: str) -> InternalError:

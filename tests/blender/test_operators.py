@@ -243,3 +243,19 @@ def test_set_up_in_its_thread(engine, load, monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "check", lambda python: "it lacks torch")
     run = setup.Setup(ROOT, tmp_path, sys.executable, existing=FAKE).start()
     assert run.wait(5) and run.error.code == "engine.incomplete"
+
+
+def test_a_job_ends_when_its_engine_is_stopped(load, photo, tmp_path):
+    """Set Up Engine, or another interpreter, in the middle of a job: the job is cancelled, not left running for ever."""
+    engine, jobs, job_module = load("addon.engine"), load("addon.jobs"), load("neural.contract.job")
+    keeper = engine.Engine()
+    keeper.python = FAKE
+    job = jobs.Job(photo("slow.png"), job_module.JobOptions(), tmp_path / "out")
+    deadline = time.monotonic() + 60
+    while not (job.state == jobs.RUNNING and job.progress.fraction > 0) and time.monotonic() < deadline:
+        job.pump(0.2, keeper.worker)
+    keeper.stop()
+    while not job.ended and time.monotonic() < deadline:
+        job.pump(0.2, keeper.worker)
+    keeper.stop()
+    assert job.state == jobs.CANCELLED

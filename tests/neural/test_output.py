@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from neural.output import normal_picture, output_error, write_ply, write_png
+from neural.contract.errors import output_error
+from neural.output import normal_picture, write_ply, write_png
 
 
 def test_ply_reads_back(tmp_path):
