@@ -14,8 +14,19 @@ import numpy as np
 from scipy.sparse import coo_matrix, csc_matrix, diags
 from scipy.sparse.csgraph import connected_components
 
+from ..contract.joints import SMPL_JOINTS
 from .closest import Closest
 from .fill import mesh_edges, solve
+
+TRUNK, LEFT_LEG, RIGHT_LEG, LEFT_ARM, RIGHT_ARM, HEAD = range(6)
+PART_OF_JOINT = np.array([
+    next((part for names, part in (
+        (("left_hip", "left_knee", "left_ankle", "left_foot"), LEFT_LEG),
+        (("right_hip", "right_knee", "right_ankle", "right_foot"), RIGHT_LEG),
+        (("left_shoulder", "left_elbow", "left_wrist", "left_hand"), LEFT_ARM),
+        (("right_shoulder", "right_elbow", "right_wrist", "right_hand"), RIGHT_ARM),
+        (("neck", "head"), HEAD)) if name in names), TRUNK) for name in SMPL_JOINTS])
+"""(24,) the limb of each joint, for patches that contradict their surroundings."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,8 @@ class TransferConfig:
     loose_m: float = 0.05        # cloth further away than this (a skirt) may hang between two legs
     island: float = 0.04         # a patch smaller than this share of its part's largest patch is not trusted
     meet: float = 0.02           # joints that share a body vertex with at least this weight each may meet
+    bridge_ratio: float = 4.0    # an edge is a bridge when its ends are this many times further apart on the body at rest
+    bridge_m: float = 0.05       # ... and at least this far
     smoothing: int = 3
     influences: int = 6
 
@@ -39,15 +52,29 @@ class Transferred:
     trusted: np.ndarray
 
 
+def bridges(vertices: np.ndarray, edges: np.ndarray, near: Closest, body_faces: np.ndarray, body_rest: np.ndarray,
+            config: TransferConfig = TransferConfig()) -> np.ndarray:
+    """(E,) bool: edges whose ends lie next to each other here but far apart on the body at rest (an arm and the waist that it
+    touches). vertices (V, 3) metres; body_rest (Vb, 3) the body in its rest pose."""
+    rest = near.interpolate(body_rest, body_faces)
+    here = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
+    there = np.linalg.norm(rest[edges[:, 0]] - rest[edges[:, 1]], axis=1)
+    return there > np.maximum(config.bridge_ratio * here, config.bridge_m)
+
+
 def transfer_weights(faces: np.ndarray, near: Closest, body_faces: np.ndarray, body_weights: np.ndarray,
-                     part_of_joint: np.ndarray, config: TransferConfig = TransferConfig()) -> Transferred:
+                     part_of_joint: np.ndarray, config: TransferConfig = TransferConfig(),
+                     apart: np.ndarray | None = None) -> Transferred:
     """faces (F, 3) of the mesh; near: closest body points of its vertices, found with normals; body_weights (Vb, J);
 
-    part_of_joint (J,) int: limbs and trunk as numbers, for the test of patches.
+    part_of_joint (J,) int: limbs and trunk as numbers, for the test of patches; apart: what `bridges` says of
+    mesh_edges(faces): nothing is continued across these edges.
     """
     weights = near.interpolate(body_weights, body_faces)
     weights /= np.maximum(weights.sum(1, keepdims=True), 1e-12)
     edges = mesh_edges(faces)
+    if apart is not None:
+        edges = edges[~apart]
     trusted = (near.distance <= config.reach_m) & (near.cosine >= np.cos(np.radians(config.angle_deg)))
     if trusted.sum() < 50:                                         # a poor fit: the nearest tenth must do
         trusted = near.distance <= np.quantile(near.distance, 0.1)

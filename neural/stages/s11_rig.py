@@ -11,7 +11,8 @@ from ..context import Context
 from ..contract.errors import RigError
 from ..contract.joints import SMPL_JOINTS, SMPL_PARENTS
 from ..geometry.closest import closest_points
-from ..geometry.transfer import transfer_weights
+from ..geometry.fill import mesh_edges
+from ..geometry.transfer import PART_OF_JOINT, bridges, transfer_weights
 from .s03_body import Body
 from .s09_surface import Surface
 
@@ -43,17 +44,6 @@ class Rig:
     method: str = "body-transfer+inpaint"
 
 
-TRUNK, LEFT_LEG, RIGHT_LEG, LEFT_ARM, RIGHT_ARM, HEAD = range(6)
-PART_OF_JOINT = np.array([
-    next((part for names, part in (
-        (("left_hip", "left_knee", "left_ankle", "left_foot"), LEFT_LEG),
-        (("right_hip", "right_knee", "right_ankle", "right_foot"), RIGHT_LEG),
-        (("left_shoulder", "left_elbow", "left_wrist", "left_hand"), LEFT_ARM),
-        (("right_shoulder", "right_elbow", "right_wrist", "right_hand"), RIGHT_ARM),
-        (("neck", "head"), HEAD)) if name in names), TRUNK) for name in SMPL_JOINTS])
-"""(24,) the limb of each joint, for patches that contradict their surroundings."""
-
-
 @dataclass(frozen=True)
 class RigConfig:
     """Limits of what is said to be sound."""
@@ -71,7 +61,8 @@ def bind_rig(body: Body, surface: Surface, context: Context, config: RigConfig =
     context.step(0, 4)
     near = closest_points(surface.vertices, body.vertices, body.faces, surface.normals)
     context.step(1, 4)
-    moved = transfer_weights(surface.faces, near, body.faces, body.weights, PART_OF_JOINT)
+    apart = bridges(surface.vertices, mesh_edges(surface.faces), near, body.faces, body.rest_vertices)
+    moved = transfer_weights(surface.faces, near, body.faces, body.weights, PART_OF_JOINT, apart=apart)
     if moved.trusted.mean() < 0.25:
         context.warn("rig.far-from-body", f"Only {100 * moved.trusted.mean():.0f} % of the surface lies close to the fitted body; "
                      "the rest moves with what it hangs on.")

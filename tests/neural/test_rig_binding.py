@@ -13,8 +13,10 @@ from neural.contract.joints import JOINT
 from neural.geometry.carry_uv import carry_uv
 from neural.geometry.closest import closest_points
 from neural.geometry.normals import vertex_normals
-from neural.geometry.transfer import joints_that_meet, keep_largest, transfer_weights
-from neural.stages.s11_rig import PART_OF_JOINT, bind_rig, pose_vertices
+from neural.geometry.part_cut import cut_parts
+from neural.geometry.topology import is_watertight
+from neural.geometry.transfer import PART_OF_JOINT, joints_that_meet, keep_largest, transfer_weights
+from neural.stages.s11_rig import bind_rig, pose_vertices
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +152,25 @@ def test_closest_points_agree_with_a_search_of_all():
     brute = np.array([np.linalg.norm(dense - q, axis=1).min() for q in p])
     assert (found.distance <= brute + 1e-9).all() and np.abs(found.distance - brute).max() < 0.002
     assert np.abs(found.bary.sum(1) - 1).max() < 1e-9 and found.bary.min() >= -1e-9
+
+
+def test_glued_ends_are_cut_apart():
+    """A sausage bent to a ring whose ends are glued: cut by its straight rest shape it is a sausage again."""
+    rows, around = 40, 12
+    a, t = np.arange(around) * 2 * np.pi / around, np.linspace(0, 1, rows)
+    straight = np.stack([np.repeat(t * 1.5, around), np.tile(0.08 * np.cos(a), rows), np.tile(0.08 * np.sin(a), rows)], 1)
+    turn = np.repeat(t, around) * np.radians(340)
+    reach = 0.25 + straight[:, 1]
+    bent = np.stack([reach * np.cos(turn), reach * np.sin(turn), straight[:, 2]], 1)
+    faces = []
+    for i in range(rows):
+        k = (i + 1) % rows                                            # the last ring is glued to the first
+        for j in range(around):
+            p, q, r, s = i * around + j, i * around + (j + 1) % around, k * around + j, k * around + (j + 1) % around
+            faces += [(p, q, r), (q, s, r)]
+    faces = np.array(faces)
+    euler = lambda v, f: len(v) - len(np.unique(np.sort(np.concatenate([f[:, [0, 1]], f[:, [1, 2]], f[:, [2, 0]]]), 1), axis=0)) + len(f)
+    assert is_watertight(faces) and euler(bent, faces) == 0           # a ring
+    v, f, cut = cut_parts(bent, faces, straight)
+    assert cut == 2 * around and is_watertight(f) and euler(v, f) == 2
+    assert cut_parts(bent, faces, bent)[2] == 0                       # nothing is torn: nothing is cut
