@@ -10,6 +10,7 @@ from ..context import Context
 from ..contract.errors import SurfaceError
 from ..geometry.decimate import decimate
 from ..geometry.normals import vertex_normals
+from ..geometry.part_cut import separate_parts
 from ..geometry.poisson import screened_poisson
 from ..geometry.repair import closed_manifold
 from ..geometry.sampling import thin_out
@@ -70,6 +71,11 @@ def solve_surface(person: Person, body: Body, depths: Depths, points: Points, co
     vertices, faces, good = decimate(vertices, faces, context.sizes.faces)
     if signed_volume(vertices, faces) < 0:
         faces = faces[:, ::-1].copy()
+    if good and body is not None:                     # an arm that touches the waist must come off it in other poses
+        context.check()
+        vertices, faces, cut = separate_parts(vertices, faces, body.vertices, body.faces, body.weights,
+                                              body.rest_vertices, body.camera_from_rest)
+        method += "+part-cut" if cut else ""
     if not good:
         context.warn("surface.open", "The surface could not be closed everywhere.")
     vertices = vertices.astype(np.float32)
