@@ -30,19 +30,26 @@ class Composed:
     method: str = "body-prior"
 
 
-def compose(prior: Prior, camera: Camera, matte: np.ndarray, inside: np.ndarray) -> Composed:
-    """Put all pieces together on the canvas of `camera` (S x S); matte (S, S) in [0, 1], inside (S, S) bool."""
+def compose(prior: Prior, camera: Camera, matte: np.ndarray, inside: np.ndarray,
+            only: frozenset[int] | None = None) -> Composed:
+    """Put all pieces together on the canvas of `camera` (S x S); matte (S, S) in [0, 1], inside (S, S) bool.
+
+    only   indices into PIECES: these pieces alone, also where others hide them; the mask is then where they are.
+    """
     size, scale = camera.width, camera.width / prior.camera.width
     distance = np.where(inside, signed_distance(np.where(inside, matte, 0.0), inside), -1.0)
     mask = distance > 0
     near_to_edge = capped(distance / scale, prior.cap).astype(np.float32)
-    drawn = [_draw(piece, camera, scale, mask, near_to_edge) for piece in prior.pieces]
+    drawn = [_draw(piece, camera, scale, mask, near_to_edge) for piece in prior.pieces
+             if only is None or piece.index in only]
     front, normal_front, owner_front = _union(drawn, size, -1)
     back, normal_back, owner_back = _union(drawn, size, 1)
     found = np.isfinite(front) & np.isfinite(back) & mask
     if not found.any():
         nothing = np.full((size, size), np.nan, np.float32)
         return Composed(nothing, nothing, normal_front, normal_back, owner_front, owner_back, found)
+    if only is not None:
+        mask = found
     hole = mask & ~found                                     # slivers between pieces: the nearest pixel's values
     if hole.any():
         front, back, normal_front, normal_back, owner_front, owner_back = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import cv2
@@ -15,13 +16,18 @@ from .prior import Prior, build
 
 __all__ = ["prior_of", "figure_of", "compose"]
 
-_last: dict[str, tuple] = {}  # the results for the newest person only: stages s04, s05 and s06 ask one after the other
+_last: dict[str, tuple] = {}
+"""The results for the newest person only (stages s04 to s07 ask one after the other), held no longer than the person
+itself: when a job ends, fails or is cancelled, its person goes, and what is remembered goes with it."""
 
 
 def _remembered(kind: str, person, body, make):
     known = _last.get(kind)
-    if known is None or known[0] is not person or known[1] is not body:
-        _last[kind] = known = (person, body, make())
+    if known is None or known[0]() is not person or known[1]() is not body:
+        _last.pop(kind, None)
+        value = make()
+        gone = lambda ref: _last.pop(kind) if any(ref is r for r in _last.get(kind, ())[:2]) else None
+        _last[kind] = known = (weakref.ref(person, gone), weakref.ref(body, gone), value)
     return known[2]
 
 
@@ -79,6 +85,6 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
 
 
-def forget() -> None:
-    """Drop what is remembered (called when the last stage has it)."""
-    _last.clear()
+def forget(kind: str) -> None:
+    """Drop "prior" or "figure" early (called when the last stage has it)."""
+    _last.pop(kind, None)

@@ -5,28 +5,32 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract.frames import Camera
-from .layers import body_layers
+from .layers import PIECES, body_layers
 
 
 def hidden_surface(body, camera: Camera, front: np.ndarray, back: np.ndarray, gap: float, margin: float,
-                   device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
+                   device: str = "cpu", only: frozenset[int] | None = None
+                   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Oriented points of the fitted body strictly between two depth maps, on the walls of gaps between its limbs.
 
     camera       the canvas of front and back (H, W), metres, NaN outside the mask (no points there).
     gap          metres: narrower gaps between two limbs are left closed.
     margin       metres: nearer than this to a map's surface there is no point (the map knows better).
-    Returns xyz (N, 3) float32 and normals (N, 3) float32, camera frame.
+    only         indices into PIECES: the other pieces are not there.
+    Returns xyz (N, 3) float32 and normals (N, 3) float32, camera frame, and piece (N,) uint8, index into PIECES + 1.
 
     Along every ray the limbs are intervals; where their union leaves a gap, the gap's two ends are points.
     """
-    layers = [layer for layer in body_layers(body, camera, device) if layer is not None]
-    empty = np.zeros((0, 3), np.float32)
+    layers = [layer for k, layer in enumerate(body_layers(body, camera, device))
+              if layer is not None and (only is None or k in only)]
+    number = np.array([PIECES.index(layer.name) + 1 for layer in layers], np.uint8)
+    empty = np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros(0, np.uint8)
     if len(layers) < 2:
-        return empty, empty
+        return empty
     several = (sum(layer.hit.astype(np.int8) for layer in layers) >= 2) & np.isfinite(front) & np.isfinite(back)
     rows, columns = np.nonzero(several)
     if not len(rows):
-        return empty, empty
+        return empty
     near = np.stack([np.where(layer.hit, layer.front, np.inf)[several] for layer in layers])      # (L, N)
     far = np.stack([np.where(layer.hit, layer.back, -np.inf)[several] for layer in layers])
     order = np.argsort(near, 0, kind="stable")
@@ -35,7 +39,7 @@ def hidden_surface(body, camera: Camera, front: np.ndarray, back: np.ndarray, ga
     which = np.take_along_axis(order, _running_argmax(far), 0)
     ray = camera.rays(np.stack([columns + 0.5, rows + 0.5], 1))
     limits = front[several] + margin, back[several] - margin
-    points, normals = [], []
+    points, normals, pieces = [], [], []
     for k in range(len(layers) - 1):
         open_gap = np.isfinite(near[k + 1]) & (near[k + 1] - reached[k] > gap)
         ends = ((reached[k], which[k], "normal_back"), (near[k + 1], order[k + 1], "normal_front"))
@@ -49,7 +53,9 @@ def hidden_surface(body, camera: Camera, front: np.ndarray, back: np.ndarray, ga
             good = np.abs(np.linalg.norm(n, axis=1) - 1) < 0.01
             points.append((ray[at] * z[at, None])[good])
             normals.append(n[good])
-    return np.concatenate(points).astype(np.float32), np.concatenate(normals).astype(np.float32)
+            pieces.append(number[owner[at][good]])
+    return (np.concatenate(points).astype(np.float32), np.concatenate(normals).astype(np.float32),
+            np.concatenate(pieces))
 
 
 def _running_argmax(values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -11,13 +13,24 @@ from .inflate import STEPS, shifted
 BULGE = 0.5  # pixels by which the silhouette lies beyond the last pixel centre, in the mean
 
 
+class Rim(NamedTuple):
+    """xyz, normals (N, 3) float32, camera frame; pixel (N, 2) int32 row and column of the mask's edge pixel;
+
+    depth_share (N,) float32 in (-1, 1): from the front to the back surface.
+    """
+
+    xyz: np.ndarray
+    normals: np.ndarray
+    pixel: np.ndarray
+    depth_share: np.ndarray
+
+
 def rim_points(front: np.ndarray, back: np.ndarray, mask: np.ndarray, inside: np.ndarray, camera: Camera,
-               normal_front: np.ndarray, normal_back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+               normal_front: np.ndarray, normal_back: np.ndarray) -> Rim:
     """Oriented points on the mask's edge.
 
     front, back (H, W) metres; mask, inside (H, W) bool (inside = the pixel lies within the photo);
     normal_front, normal_back (H, W, 3) unit.
-    Returns xyz (N, 3) float32, normals (N, 3) float32, camera frame.
 
     At an ordinary edge the surface turns round from the last front normal to the last back normal; between them the
     points bulge outwards like an ellipse. Where the person leaves the photo the body is cut: points on a flat plane.
@@ -28,8 +41,8 @@ def rim_points(front: np.ndarray, back: np.ndarray, mask: np.ndarray, inside: np
     parts = [_turn(front, back, mask, inside, mask & outside, camera, normal_front, normal_back)]
     for step in STEPS:
         parts.append(_cut(front, back, mask & ~shifted(inside, step, False), step, camera))
-    return (np.concatenate([p[0] for p in parts]).astype(np.float32),
-            np.concatenate([p[1] for p in parts]).astype(np.float32))
+    kinds = (np.float32, np.float32, np.int32, np.float32)
+    return Rim(*(np.concatenate([p[k] for p in parts]).astype(kind) for k, kind in enumerate(kinds)))
 
 
 def _columns(front, back, rows, columns, camera):
@@ -54,14 +67,16 @@ def _turn(front, back, mask, inside, edge, camera, normal_front, normal_back):
     share = ((t + 1) / 2)[:, None]
     normal = (1 - share) * normal_front[rows, columns][which] + share * normal_back[rows, columns][which]
     normal[:, :2] += 0.5 * (1 - np.abs(t))[:, None] * out[which]
-    return camera.rays(pixel) * z[:, None], normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    unit = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    return camera.rays(pixel) * z[:, None], unit, np.stack([rows, columns], 1)[which], t
 
 
 def _cut(front, back, edge, step, camera):
     rows, columns = np.nonzero(edge)
-    which, _, z = _columns(front, back, rows, columns, camera)
+    which, t, z = _columns(front, back, rows, columns, camera)
     pixel = np.stack([columns, rows], 1)[which] + 0.5 + np.array([step[1], step[0]]) * 0.5
     ray = camera.rays(pixel)
     normal = np.zeros((len(which), 3)) + [step[1], step[0], 0]
     normal[:, 2] = -(ray[:, :2] * normal[:, :2]).sum(1)                  # the photo's border is a plane through the eye
-    return ray * z[:, None], normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    unit = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    return ray * z[:, None], unit, np.stack([rows, columns], 1)[which], t

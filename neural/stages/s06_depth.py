@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -24,6 +24,8 @@ class Depths:
 
     mask        (S, S) bool: where both are finite.
     confidence  (S, S) float32 in [0, 1].
+    piece_front, piece_back  (S, S) uint8: limb that the surface belongs to, index into layers.PIECES + 1; 0 outside.
+                (0, 0) when nobody knows: then parts that touch stay joined.
     """
 
     front: np.ndarray
@@ -32,6 +34,8 @@ class Depths:
     confidence: np.ndarray
     method: str = "body-prior"
     weights: tuple[str, ...] = ()
+    piece_front: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
+    piece_back: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
 
 
 def fine_depth(person: Person, body: Body, coarse: Coarse, normals: Normals, nets, context: Context) -> Depths:
@@ -41,7 +45,7 @@ def fine_depth(person: Person, body: Body, coarse: Coarse, normals: Normals, net
     """
     context.step(0, 1)
     maps = figure.figure_of(person, body, context)
-    figure.forget()
+    figure.forget("figure")
     mask = np.isfinite(maps.front) & np.isfinite(maps.back)
     if not mask.any():
         raise SurfaceError("surface.empty", "The person's outline and the fitted body do not meet.",
@@ -49,5 +53,6 @@ def fine_depth(person: Person, body: Body, coarse: Coarse, normals: Normals, net
     side = person.camera.width
     trust = cv2.resize(coarse.confidence, (side, side), interpolation=cv2.INTER_LINEAR)
     context.step(1, 1)
+    owners = (np.where(mask, owner + 1, 0).astype(np.uint8) for owner in (maps.owner_front, maps.owner_back))
     return Depths(maps.front.astype(np.float32), maps.back.astype(np.float32), mask,
-                  np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32), maps.method)
+                  np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32), maps.method, (), *owners)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from ..context import Context
 from ..contract.errors import SurfaceError
+from ..geometry import figure
 from ..geometry.hidden import hidden_surface
+from ..geometry.limbs import CHAIN_OF_PIECE, CHAINS, Limb, Maps, limb, pieces_of
 from ..geometry.nudge import nudged
+from ..geometry.opening import touching_arms
 from ..geometry.rim import rim_points
 from .s02_person import Person
 from .s03_body import Body
@@ -24,6 +27,7 @@ FRONT, BACK, RIM, BODY = 0, 1, 2, 3
 GAP = 0.010      # body heights: limbs nearer to each other than this (1.7 cm) are left joined
 MARGIN = 0.006   # body heights: hidden points keep this distance from the seen surface
 HIDDEN_CANVAS = 512
+RIM_REACH = 0.010  # body heights: rim points between two limbs farther than this from both are nobody's
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,17 @@ class Points:
     """xyz (N, 3) float32 camera metres; normals (N, 3) float32 unit outward; kind (N,) uint8 FRONT/BACK/RIM/BODY.
 
     BODY points are taken from the fitted body where the two depth maps cannot see (self-occlusion).
+    piece   (N,) uint8: limb of each point, index into layers.PIECES + 1 (0 or no array: not known).
+    opened  arms ("left_arm", "right_arm") that touch or cover another limb: s09 swings them away. Their hidden sides and
+            those of what they hide are among the points.
     """
 
     xyz: np.ndarray
     normals: np.ndarray
     kind: np.ndarray
     method: str = "depth-to-points"
+    piece: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
+    opened: tuple[str, ...] = ()
 
 
 def oriented_points(person: Person, body: Body, normals: Normals, depths: Depths, context: Context) -> Points:
@@ -47,32 +56,84 @@ def oriented_points(person: Person, body: Body, normals: Normals, depths: Depths
     if not depths.mask.any():
         raise SurfaceError("surface.empty", "There is no depth to build a surface from.",
                            "Check the mask of the person, or try another photo.")
-    context.step(0, 3)
-    camera = person.camera
+    context.step(0, 4)
+    camera, fitted, height = person.camera, nudged(person, body), max(body.height_m, 0.3)
+    known = depths.piece_front.shape == depths.mask.shape
+    pieces = [depths.piece_front, depths.piece_back] if known else [np.zeros(depths.mask.shape, np.uint8)] * 2
+    small = _canvas(person, depths, pieces)
+    opened, figures = _apart(person, body, fitted, small, context) if known else ((), [])
+    context.step(1, 4)
     rays = camera.pixel_rays()[depths.mask]
-    sets = [(rays * depths.front[depths.mask][:, None], normals.front[depths.mask], FRONT),
-            (rays * depths.back[depths.mask][:, None], normals.back[depths.mask], BACK)]
-    context.step(1, 3)
-    sets.append((*rim_points(depths.front, depths.back, depths.mask, person.inside, camera,
-                             normals.front, normals.back), RIM))
-    context.step(2, 3)
-    sets.append((*_hidden(nudged(person, body), depths, camera, context), BODY))
-    xyz = np.concatenate([s[0] for s in sets]).astype(np.float32)
-    direction = np.concatenate([s[1] for s in sets]).astype(np.float32)
-    kind = np.concatenate([np.full(len(s[0]), s[2], np.uint8) for s in sets])
-    good = np.isfinite(xyz).all(1) & (np.linalg.norm(direction, axis=1) > 0.5)
-    context.step(3, 3)
-    return Points(xyz[good], direction[good], kind[good])
-
-
-def _hidden(body: Body, depths: Depths, camera, context: Context):
-    side = min(HIDDEN_CANVAS, camera.width)
-    small = camera.resized(side, side)
-    # near parts of the coarse pixel count as front, far ones as back, so that no hidden point pokes out
-    mask = cv2.resize(depths.mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.99
-    pick = (np.arange(side) * camera.width) // side + camera.width // side // 2
-    front, back = depths.front[np.ix_(pick, pick)], depths.back[np.ix_(pick, pick)]
-    front, back = np.where(mask, front, np.nan), np.where(mask, back, np.nan)
-    height = max(body.height_m, 0.3)
+    sets = [(rays * depths.front[depths.mask][:, None], normals.front[depths.mask], pieces[0][depths.mask], FRONT),
+            (rays * depths.back[depths.mask][:, None], normals.back[depths.mask], pieces[1][depths.mask], BACK)]
+    rim = rim_points(depths.front, depths.back, depths.mask, person.inside, camera, normals.front, normals.back)
+    piece, keep = _rim_pieces(rim, pieces, figures, small, RIM_REACH * height)
+    sets.append((rim.xyz[keep], rim.normals[keep], piece[keep], RIM))
+    context.step(2, 4)
     device = context.device if context.device == "cuda" else "cpu"
-    return hidden_surface(body, small, front, back, GAP * height, MARGIN * height, device)
+    for one in figures:
+        sets.append((*one.hidden_points(small.camera), BODY))
+        gaps = hidden_surface(fitted, small.camera, *one.depth, GAP * height, MARGIN * height, device, pieces_of(one.chains))
+        sets.append((*gaps, BODY))
+    if not figures:
+        sets.append((*hidden_surface(fitted, small.camera, *small.depth, GAP * height, MARGIN * height, device), BODY))
+    context.step(3, 4)
+    xyz, direction = (np.concatenate([s[k] for s in sets]).astype(np.float32) for k in (0, 1))
+    piece = np.concatenate([s[2] for s in sets]).astype(np.uint8)
+    kind = np.concatenate([np.full(len(s[0]), s[3], np.uint8) for s in sets])
+    good = np.isfinite(xyz).all(1) & (np.linalg.norm(direction, axis=1) > 0.5)
+    context.step(4, 4)
+    return Points(xyz[good], direction[good], kind[good], piece=piece[good], opened=opened)
+
+
+def _canvas(person: Person, depths: Depths, pieces) -> Maps:
+    """The maps on the canvas on which hidden surfaces are looked for."""
+    camera = person.camera
+    side = min(HIDDEN_CANVAS, camera.width)
+    # a coarse pixel counts where all of it is person, so that no hidden point pokes out
+    mask = cv2.resize(depths.mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.99
+    pick = np.ix_(*[(np.arange(side) * camera.width) // side + camera.width // side // 2] * 2)
+    depth = np.stack([np.where(mask, z[pick], np.nan) for z in (depths.front, depths.back)])
+    small = [cv2.resize(a.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) for a in (person.mask, person.inside)]
+    return Maps(camera.resized(side, side), depth, np.stack([np.where(mask, p[pick], 0) for p in pieces]), small[0], small[1] > 0.5)
+
+
+def _apart(person, body, fitted, small: Maps, context: Context) -> tuple[tuple[str, ...], list[Limb]]:
+    """The arms to be opened, and the figures that are then separate: each of them, and all the rest. () and [] for none."""
+    prior = figure.prior_of(person, body, context)
+    figure.forget("prior")
+    height = max(body.height_m, 0.3)
+    make = lambda chains: limb(small, prior, frozenset(chains), MARGIN * height, height)
+    single = [make({k}) for k in range(len(CHAINS))]
+    arms = touching_arms(fitted, single, small.camera)
+    moved = [CHAINS.index(a) for a in arms]
+    if not moved:
+        return (), []
+    rest = set(range(len(CHAINS))) - set(moved)
+    return arms, [single[k] for k in moved] + [single[0] if rest == {0} else make(rest)]
+
+
+def _rim_pieces(rim, pieces, figures: list[Limb], small: Maps, reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) piece of every rim point, and which are kept: where an edge pixel shows one limb in front of another, the column
+    between them is no surface, and a point belongs to the figure at its depth."""
+    row, column = rim.pixel.T
+    front, back = (p[row, column] for p in pieces)
+    piece, keep = np.where(rim.depth_share < 0, front, back), np.ones(len(row), bool)
+    if not figures:
+        return piece, keep
+    owner = lambda p: np.select([np.isin(CHAIN_OF_PIECE[p], list(f.chains)) for f in figures], range(len(figures)), -1)
+    mixed = np.nonzero(owner(front) != owner(back))[0]
+    factor = small.camera.width / pieces[0].shape[0]
+    r, c = (np.minimum((a[mixed] * factor).astype(int), small.camera.width - 1) for a in (row, column))
+    z, sides = rim.xyz[mixed, 2], []
+    for one in figures:
+        near, far = one.depth[0][r, c], one.depth[1][r, c]
+        away = np.maximum(np.maximum(near - z, z - far), 0)
+        sides.append(np.where(np.isfinite(away), away, np.inf))
+    best = np.argmin(sides, 0)
+    keep[mixed] = np.min(sides, 0) < reach
+    for k, one in enumerate(figures):
+        mine = best == k
+        side = (z > (one.depth[0][r, c] + one.depth[1][r, c]) / 2).astype(int)
+        piece[mixed[mine]] = one.piece[side, r, c][mine]
+    return piece, keep

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from ..context import Context
 from ..contract.errors import SurfaceError
 from ..geometry.decimate import decimate
+from ..geometry.limbs import CHAIN_OF_PIECE, CHAINS
 from ..geometry.normals import vertex_normals
+from ..geometry.nudge import nudged
+from ..geometry.opening import Opening, Shares, carry_back, open_pose, shares
 from ..geometry.part_cut import separate_parts
 from ..geometry.poisson import screened_poisson
 from ..geometry.repair import closed_manifold
@@ -33,6 +37,9 @@ class Surface:
     """vertices (V, 3) float32 camera metres; faces (F, 3) int32, outward; normals (V, 3) float32 unit.
 
     watertight  every edge has exactly two faces; one component.
+    bind_vertices   (V, 3) float32: the same surface with touching arms swung away, where it was solved and where skin
+                    weights are to be looked up: there nothing touches that is not one. `vertices` when none were.
+    bind_from_rest  (24, 4, 4) float64: the fitted body's joint transforms in that pose.
     """
 
     vertices: np.ndarray
@@ -40,6 +47,8 @@ class Surface:
     normals: np.ndarray
     watertight: bool
     method: str = "screened-poisson"
+    bind_vertices: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+    bind_from_rest: np.ndarray = field(default_factory=lambda: np.zeros((0, 4, 4)))
 
 
 def solve_surface(person: Person, body: Body, depths: Depths, points: Points, context: Context) -> Surface:
@@ -50,12 +59,14 @@ def solve_surface(person: Person, body: Body, depths: Depths, points: Points, co
     pymeshlab cannot be loaded.
     """
     context.step(0, 4)
+    opening = carried = None
     if context.options.stitch:
         vertices, faces = _stitched(person, depths)
         method = "height-field-stitch"
     else:
-        vertices, faces = _poisson(person, points, context)
-        method = "screened-poisson"
+        opening = open_pose(body, points.opened)
+        vertices, faces, carried = _poisson(person, body, points, opening, context)
+        method = "screened-poisson" + (f"+opened({','.join(opening.arms)})" if opening else "")
     context.step(2, 4)
     if not len(faces):
         raise SurfaceError("surface.empty", "No surface could be built from this photo.",
@@ -71,7 +82,11 @@ def solve_surface(person: Person, body: Body, depths: Depths, points: Points, co
     vertices, faces, good = decimate(vertices, faces, context.sizes.faces)
     if signed_volume(vertices, faces) < 0:
         faces = faces[:, ::-1].copy()
-    if good and body is not None:                     # an arm that touches the waist must come off it in other poses
+    bind = None
+    if opening is not None:
+        bind = vertices
+        vertices = carry_back(opening, carried.shares, vertices, faces, 2 * carried.cell)
+    elif good and body is not None:                   # an arm that touches the waist must come off it in other poses
         context.check()
         vertices, faces, cut = separate_parts(vertices, faces, body.vertices, body.faces, body.weights,
                                               body.rest_vertices, body.camera_from_rest)
@@ -79,27 +94,44 @@ def solve_surface(person: Person, body: Body, depths: Depths, points: Points, co
     if not good:
         context.warn("surface.open", "The surface could not be closed everywhere.")
     vertices = vertices.astype(np.float32)
+    posed = opening.bind_from_rest if opening else np.zeros((0, 4, 4)) if body is None else body.camera_from_rest
     context.step(4, 4)
-    return Surface(vertices, faces.astype(np.int32), vertex_normals(vertices, faces), good, method)
+    return Surface(vertices, faces.astype(np.int32), vertex_normals(vertices, faces), good, method,
+                   vertices if bind is None else bind.astype(np.float32), np.asarray(posed, np.float64))
 
 
-def _poisson(person: Person, points: Points, context: Context) -> tuple[np.ndarray, np.ndarray]:
+class _Carried(NamedTuple):
+    """shares: how the points came into the opened pose (None: they are where they were). cell: the octree's, metres."""
+
+    shares: Shares | None
+    cell: float
+
+
+def _poisson(person: Person, body: Body, points: Points, opening: Opening | None, context: Context
+             ) -> tuple[np.ndarray, np.ndarray, _Carried]:
     keep = np.isfinite(points.xyz).all(1) & np.isfinite(points.normals).all(1)
     xyz, normals = points.xyz[keep], points.normals[keep]
     if len(xyz) < FEWEST_POINTS:
         raise SurfaceError("surface.too-few-points", "Too little of the person is visible to build a surface.",
                            "Use a photo in which the person is larger, or correct the mask.")
-    depth = _octree_depth(xyz, normals, points.kind[keep], person.camera, context)
-    cell = float((xyz.max(0) - xyz.min(0)).max()) * 1.1 / 2 ** depth
+    side = float((xyz.max(0) - xyz.min(0)).max())
+    if opening is not None:                           # wider than the photo's pose
+        moving = np.isin(CHAIN_OF_PIECE[points.piece[keep]], [CHAINS.index(a) for a in opening.arms])
+        wide = np.concatenate([xyz[~moving], opening.arm_vertices(body)])
+        side = float((wide.max(0) - wide.min(0)).max())
+    depth = _octree_depth(xyz, normals, points.kind[keep], person.camera, side, context)
+    cell = side * 1.1 / 2 ** depth
     chosen = thin_out(xyz, normals, cell * SAMPLES_PER_CELL)
+    xyz, normals, moved = xyz[chosen], normals[chosen], None
+    if opening is not None:
+        xyz, normals, moved = shares(opening, nudged(person, body), xyz, normals, points.piece[keep][chosen])
     context.step(1, 4)
-    return screened_poisson(xyz[chosen], normals[chosen], depth)
+    return *screened_poisson(xyz, normals, depth), _Carried(moved, cell)
 
 
-def _octree_depth(xyz, normals, kind, camera, context: Context) -> int:
+def _octree_depth(xyz, normals, kind, camera, side: float, context: Context) -> int:
     """The preset's depth, less where it would make far more triangles than are kept (a half-length portrait fills
     the octree's cube; a standing figure does not)."""
-    side = float((xyz.max(0) - xyz.min(0)).max())
     front = kind == FRONT                                    # a pixel's share of the surface is z^2 / (fx fy |n_z|)
     share = xyz[front, 2].astype(np.float64) ** 2 / np.maximum(np.abs(normals[front, 2]), 0.2)
     area = 2 * float(share.sum()) / (camera.fx * camera.fy)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..body.poses import A_POSE
+from ..body.skinning import skin
 from ..context import Context
 from ..contract.errors import RigError
 from ..contract.joints import SMPL_JOINTS, SMPL_PARENTS
-from ..geometry.closest import closest_points
+from ..geometry.closest import Closest, closest_points
 from ..geometry.fill import mesh_edges
+from ..geometry.normals import vertex_normals
 from ..geometry.transfer import PART_OF_JOINT, bridges, transfer_weights
 from .s03_body import Body
 from .s09_surface import Surface
@@ -59,9 +61,9 @@ def bind_rig(body: Body, surface: Surface, context: Context, config: RigConfig =
     Raises RigError ("rig.degenerate") when the surface cannot be unposed.
     """
     context.step(0, 4)
-    near = closest_points(surface.vertices, body.vertices, body.faces, surface.normals)
+    near = _closest(body, surface)
     context.step(1, 4)
-    apart = bridges(surface.vertices, mesh_edges(surface.faces), near, body.faces, body.rest_vertices)
+    apart = bridges(surface.bind_vertices, mesh_edges(surface.faces), near, body.faces, body.rest_vertices)
     moved = transfer_weights(surface.faces, near, body.faces, body.weights, PART_OF_JOINT, apart=apart)
     if moved.trusted.mean() < 0.25:
         context.warn("rig.far-from-body", f"Only {100 * moved.trusted.mean():.0f} % of the surface lies close to the fitted body; "
@@ -83,6 +85,14 @@ def bind_rig(body: Body, surface: Surface, context: Context, config: RigConfig =
     context.step(4, 4)
     return Rig(SMPL_JOINTS, np.array(SMPL_PARENTS, np.int32), np.asarray(body.rest_joints, np.float64), joints, values,
                rest, transforms, np.asarray(body.pose, np.float64), np.array(A_POSE, np.float64))
+
+
+def _closest(body: Body, surface: Surface) -> Closest:
+    """Points of the fitted body next to the surface's vertices, in the pose in which the surface was solved."""
+    if np.array_equal(surface.bind_vertices, surface.vertices):
+        return closest_points(surface.vertices, body.vertices, body.faces, surface.normals)
+    posed = skin(body.rest_vertices, body.weights, surface.bind_from_rest)
+    return closest_points(surface.bind_vertices, posed, body.faces, vertex_normals(surface.bind_vertices, surface.faces))
 
 
 def _blend(joints: np.ndarray, values: np.ndarray, transforms: np.ndarray) -> np.ndarray:

@@ -33,7 +33,8 @@ def posed():
     body = SimpleNamespace(vertices=v, faces=model.faces, weights=model.weights, rest_vertices=rest, rest_joints=rest_joints,
                            camera_from_rest=transforms, pose=pose, uv=model.uv, uv_faces=model.uv_faces)
     normals = vertex_normals(v, model.faces)
-    surface = SimpleNamespace(vertices=(v + 0.004 * normals).astype(np.float32), faces=model.faces, normals=normals)
+    outer = (v + 0.004 * normals).astype(np.float32)
+    surface = SimpleNamespace(vertices=outer, faces=model.faces, normals=normals, bind_vertices=outer, bind_from_rest=transforms)
     warned = []
     rig = bind_rig(body, surface, Context(warn=lambda *a: warned.append(a)))
     return model, body, surface, rig, warned

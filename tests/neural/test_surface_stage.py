@@ -51,7 +51,7 @@ def sphere_maps():
 def sphere_points():
     front, back, mask, normals = sphere_maps()
     ray = CAMERA.pixel_rays()[mask]
-    rim, rim_normals = rim_points(front, back, mask, np.ones_like(mask), CAMERA, *normals)
+    rim, rim_normals, *_ = rim_points(front, back, mask, np.ones_like(mask), CAMERA, *normals)
     xyz = np.concatenate([ray * front[mask][:, None], ray * back[mask][:, None], rim]).astype(np.float32)
     directions = np.concatenate([normals[0][mask], normals[1][mask], rim_normals]).astype(np.float32)
     kind = np.repeat(np.array([FRONT, BACK, RIM], np.uint8), [mask.sum(), mask.sum(), len(rim)])
@@ -72,7 +72,7 @@ def check_sphere(surface, tolerance):
 
 def test_rim_lies_on_the_sphere_and_looks_sideways():
     front, back, mask, maps = sphere_maps()
-    xyz, normals = rim_points(front, back, mask, np.ones_like(mask), CAMERA, *maps)
+    xyz, normals, *_ = rim_points(front, back, mask, np.ones_like(mask), CAMERA, *maps)
     assert np.abs(np.linalg.norm(xyz - CENTRE, axis=1) - RADIUS).max() < 0.02 * RADIUS
     outward = ((xyz - CENTRE) / RADIUS * normals).sum(1)
     assert np.median(outward) > 0.85 and (outward > 0.5).mean() > 0.95
@@ -114,7 +114,7 @@ def test_the_photo_border_gives_a_flat_cut():
     front, back, mask, maps = sphere_maps()
     inside = np.ones_like(mask)
     inside[90:] = False                                          # the photo ends through the sphere's middle
-    xyz, normals = rim_points(front, back, mask & inside, inside, CAMERA, *maps)
+    xyz, normals, *_ = rim_points(front, back, mask & inside, inside, CAMERA, *maps)
     cut = np.abs(CAMERA.project(xyz.astype(np.float64))[:, 1] - 90) < 1e-3
     plane = CAMERA.rays(np.array([[SIDE / 2, 90.0]]))[0]
     assert cut.sum() > 2000
