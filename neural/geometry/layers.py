@@ -19,6 +19,13 @@ from .raster import rasterize
 PIECES = ("torso", "head", "left_arm", "right_arm", "left_forearm", "right_forearm",
           "left_thigh", "right_thigh", "left_shin", "right_shin")
 
+CHAINS = ("trunk", "left_arm", "right_arm")
+"""What may be moved apart: everything that is no arm, and the two arms with their hands."""
+
+CHAIN_OF_PIECE = np.array([0] + [1 if n in ("left_arm", "left_forearm") else 2 if n in ("right_arm", "right_forearm")
+                                 else 0 for n in PIECES])
+"""(11,) index into CHAINS of each piece number (index into PIECES + 1); 0 also for pieces not known."""
+
 _JOINTS_OF = {
     "torso": ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar"),
     "head": ("neck", "head"),

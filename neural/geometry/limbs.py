@@ -13,14 +13,7 @@ import numpy as np
 from ..contract.frames import Camera
 from .compose import compose
 from .inflate import blurred, spread
-from .layers import PIECES
-
-CHAINS = ("trunk", "left_arm", "right_arm")
-"""What may be moved apart: everything that is no arm, and the two arms with their hands."""
-
-CHAIN_OF_PIECE = np.array([0] + [1 if n in ("left_arm", "left_forearm") else 2 if n in ("right_arm", "right_forearm")
-                                 else 0 for n in PIECES])
-"""(11,) chain of each piece number (index into PIECES + 1); 0 = trunk, and of unknown pieces."""
+from .layers import CHAIN_OF_PIECE, PIECES
 
 THIN = 0.001         # metres: least thickness between a limb's seen and hidden side
 _FARTHEST = 0.06     # metres: the inflated body is moved at most this far to meet the seen surface

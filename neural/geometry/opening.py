@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from ..body.skinning import skin
 from ..contract.joints import JOINT
 from .fill import mesh_edges, smooth
-from .limbs import CHAIN_OF_PIECE, CHAINS
+from .layers import CHAIN_OF_PIECE, CHAINS, OVERLAP
 from .normals import vertex_normals
 
 
@@ -173,6 +173,19 @@ def touching_arms(body, limbs, camera, config: OpeningConfig = OpeningConfig()) 
         if touched * pixel > config.touch_area or covered.sum() * pixel > config.hidden_area:
             found.append(name)
     return tuple(found)
+
+
+def on_own_side(body, arms: tuple[str, ...], xyz: np.ndarray, piece: np.ndarray) -> np.ndarray:
+    """(N,) bool: hidden points that lie on their own limb, not on the strip of the neighbour that layers carry along."""
+    chain = CHAIN_OF_PIECE[piece]
+    chain = np.where(np.isin(chain, [CHAINS.index(a) for a in arms]), chain, 0)
+    mine, strip = own_chain(body, arms), to_shoulder(body, arms) <= OVERLAP * body.height_m
+    out = np.ones(len(xyz), bool)
+    for k in np.unique(chain):
+        rows, allowed = np.nonzero(chain == k)[0], np.nonzero((mine == k) | strip)[0]
+        if len(allowed):
+            out[rows] = mine[allowed[cKDTree(body.vertices[allowed]).query(xyz[rows])[1]]] == k
+    return out
 
 
 def own_chain(body, arms: tuple[str, ...]) -> np.ndarray:

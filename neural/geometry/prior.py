@@ -18,7 +18,7 @@ from ..contract.frames import Camera
 from ..contract.joints import JOINT
 from .inflate import (
     STEPS, blurred, boundary_weights, laplacian_of, shifted, signed_distance, solve, spread, walking_distance)
-from .layers import PIECES, Layer, body_layers, linked
+from .layers import CHAIN_OF_PIECE, PIECES, Layer, body_layers, linked
 from .nudge import nudged
 
 HANDS = tuple(JOINT[n] + 1 for n in ("left_hand", "right_hand", "left_wrist", "right_wrist"))
@@ -133,8 +133,10 @@ def _domains(layers, away, nearest, mask, config, height) -> list[np.ndarray]:
     """The part of the mask that each piece inflates to: what is near to it, less the surroundings of its cut where
     another piece stands in."""
     first, firm = [], []
+    chain = CHAIN_OF_PIECE[1:]
     for k, layer in enumerate(layers):
         domain = mask & (away[k] <= config.reach * nearest + 1.0) if layer is not None else np.zeros(mask.shape, bool)
+        domain &= away[k] <= away[chain != chain[k]].min(0) + 1.0          # an arm's outline is not the trunk's
         cut = spread(layer.to_cut, layer.hit) < config.cut * height if domain.any() else domain
         first.append(domain)
         firm.append(domain & ~cut)

@@ -11,9 +11,10 @@ from ..context import Context
 from ..contract.errors import SurfaceError
 from ..geometry import figure
 from ..geometry.hidden import hidden_surface
-from ..geometry.limbs import CHAIN_OF_PIECE, CHAINS, Limb, Maps, limb, pieces_of
+from ..geometry.layers import CHAIN_OF_PIECE, CHAINS
+from ..geometry.limbs import Limb, Maps, limb, pieces_of
 from ..geometry.nudge import nudged
-from ..geometry.opening import touching_arms
+from ..geometry.opening import on_own_side, touching_arms
 from ..geometry.rim import rim_points
 from .s02_person import Person
 from .s03_body import Body
@@ -72,7 +73,9 @@ def oriented_points(person: Person, body: Body, normals: Normals, depths: Depths
     context.step(2, 4)
     device = context.device if context.device == "cuda" else "cpu"
     for one in figures:
-        sets.append((*one.hidden_points(small.camera), BODY))
+        hidden = one.hidden_points(small.camera)
+        own = on_own_side(fitted, opened, hidden[0], hidden[2])
+        sets.append((*(a[own] for a in hidden), BODY))
         gaps = hidden_surface(fitted, small.camera, *one.depth, GAP * height, MARGIN * height, device, pieces_of(one.chains))
         sets.append((*gaps, BODY))
     if not figures:

@@ -10,7 +10,7 @@ import numpy as np
 from ..context import Context
 from ..contract.errors import SurfaceError
 from ..geometry.decimate import decimate
-from ..geometry.limbs import CHAIN_OF_PIECE, CHAINS
+from ..geometry.layers import CHAIN_OF_PIECE, CHAINS
 from ..geometry.normals import vertex_normals
 from ..geometry.nudge import nudged
 from ..geometry.opening import Opening, Shares, carry_back, open_pose, shares
