@@ -26,6 +26,7 @@ from neural.contract.job import DEVICES, PRESETS, SURFACES  # noqa: E402
 
 NEEDS = ROOT / "requirements"
 MODELS = ROOT / "neural/weights/landmarks"
+SHARED = ROOT.parent / "shared/data"  # test data that may lie beside the project; tests that want it say so when it is not there
 ENVIRONMENTS = {
     "engine": (NEEDS / "engine.txt", NEEDS / "test.txt"),
     "blender": (NEEDS / "blender.txt", NEEDS / "test.txt"),
@@ -114,7 +115,9 @@ def _pytest(python: Path, lane: str, folders: list[str], expression: str | None,
     arguments = ["-m", "pytest", "-c", str(ROOT / "tests/pytest.ini"), "--rootdir", str(ROOT), "-q",
                  "-p", "no:cacheprovider", f"--junitxml={xml}", *folders, *(["-k", expression] if expression else []), *rest]
     threads = {k: os.environ.get(k, "1") for k in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    status = call(python, *arguments, LIKENESS_ENGINE_PYTHON=str(engine.python_of(ROOT / ".venv/engine")),
+    data = {name: str(folder) for name, folder in (("LIKENESS_PHOTOS", SHARED / "photos"), ("LIKENESS_ASSETS", SHARED / "humans"))
+            if folder.is_dir() and name not in os.environ}
+    status = call(python, *arguments, **data, LIKENESS_ENGINE_PYTHON=str(engine.python_of(ROOT / ".venv/engine")),
                   LIKENESS_BLENDER_PYTHON=str(engine.python_of(ROOT / ".venv/blender")), **threads)
     if xml.exists():
         suite = next(ET.parse(xml).getroot().iter("testsuite"))

@@ -100,6 +100,8 @@ class _Job:
         found = self.cache.load(key, typing.get_type_hints(function)["return"]) if self.cache else None
         if found:
             result, warnings = found
+            for warning in warnings:
+                self.report.warn(**warning)
         else:
             context = replace(self.context, progress=lambda done, of: self.progress(name, done, of))
             result = function(*inputs, context)
