@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..contract.frames import Camera
-from .layers import PIECES, body_layers
+from .layers import PIECES, Layer
 
 
-def hidden_surface(body, camera: Camera, front: np.ndarray, back: np.ndarray, gap: float, margin: float,
-                   device: str = "cpu", only: frozenset[int] | None = None
-                   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def hidden_surface(layers: Sequence[Layer | None], camera: Camera, front: np.ndarray, back: np.ndarray, gap: float,
+                   margin: float, only: frozenset[int] | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Oriented points of the fitted body strictly between two depth maps, on the walls of gaps between its limbs.
 
+    layers       of the body, as layers.body_layers gives them for `camera`.
     camera       the canvas of front and back (H, W), metres, NaN outside the mask (no points there).
     gap          metres: narrower gaps between two limbs are left closed.
     margin       metres: nearer than this to a map's surface there is no point (the map knows better).
@@ -21,7 +23,7 @@ def hidden_surface(body, camera: Camera, front: np.ndarray, back: np.ndarray, ga
 
     Along every ray the limbs are intervals; where their union leaves a gap, the gap's two ends are points.
     """
-    layers = [layer for k, layer in enumerate(body_layers(body, camera, device))
+    layers = [layer for k, layer in enumerate(layers)
               if layer is not None and (only is None or k in only)]
     number = np.array([PIECES.index(layer.name) + 1 for layer in layers], np.uint8)
     empty = np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), np.zeros(0, np.uint8)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ..contract.frames import Camera
 from .compose import compose
-from .inflate import blurred, spread
+from .inflate import spread
 from .layers import CHAIN_OF_PIECE, PIECES
 
 THIN = 0.001         # metres: least thickness between a limb's seen and hidden side
 _FARTHEST = 0.06     # metres: the inflated body is moved at most this far to meet the seen surface
+_WISP = 0.011        # body heights: half width (1.9 cm) below which a bit of trunk beside an arm is the arm's
 _SMOOTH = 0.02       # body heights: how far that shift is averaged
 
 
@@ -90,11 +92,38 @@ def limb(maps: Maps, prior, chains: frozenset[int], margin: float, height: float
     return Limb(chains, np.where(there, depth, np.nan), normal, np.where(there, piece, 0).astype(np.uint8), seen & there)
 
 
+def tidied(pieces: list[np.ndarray], maps: Maps, height: float) -> list[np.ndarray]:
+    """The full piece maps (S, S), front and back; 0 (nobody's) for wisps of trunk right behind or before an arm's edge: the
+    fitted hand never lies quite on the seen one, and what sticks out is thinner than any trunk or leg. There the arm's own
+    hidden side is the surface. maps: the same on the working canvas."""
+    chain = CHAIN_OF_PIECE[maps.piece]
+    trunk = ((chain == 0) & (maps.piece > 0)).any(0)
+    arms = (chain > 0).any(0)
+    if not arms.any() or not trunk.any():
+        return pieces
+    pixel = maps.camera.fy / max(float(np.nanmedian(maps.depth[0])), 0.1)
+    radius = max(int(round(_WISP * height * pixel)), 1)
+    disc = lambda r: cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * r + 1, 2 * r + 1))
+    solid = cv2.dilate(cv2.morphologyEx(trunk.astype(np.uint8), cv2.MORPH_OPEN, disc(radius)), disc(1)) > 0
+    count, label = cv2.connectedComponents((trunk & ~solid).astype(np.uint8), connectivity=4)
+    beside = np.zeros(count, bool)
+    beside[np.unique(label[cv2.dilate(arms.astype(np.uint8), disc(1)) > 0])] = True
+    beside[0] = False
+    wisp = (beside[label] & arms).astype(np.uint8)
+    wisp = cv2.resize(wisp, pieces[0].shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    wisp &= (CHAIN_OF_PIECE[pieces[0]] > 0) | (CHAIN_OF_PIECE[pieces[1]] > 0)
+    return [np.where(wisp & (CHAIN_OF_PIECE[p] == 0), 0, p).astype(np.uint8) for p in pieces]
+
+
+def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(values.astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+
+
 def _shift(difference: np.ndarray, seen: np.ndarray, sigma: float) -> np.ndarray | None:
     """(H, W) smooth continuation of seen minus drawn over the canvas; None where nothing is seen."""
     known = seen & np.isfinite(difference)
     if not known.any():
         return None
     limited = np.clip(np.where(known, difference, 0.0), -_FARTHEST, _FARTHEST)
-    near = blurred(known.astype(np.float32), np.ones_like(known), sigma) > 0.05
-    return spread(blurred(limited, known, sigma), near).astype(np.float32)
+    weight = _blurred(known, sigma)
+    return spread(_blurred(limited, sigma) / np.maximum(weight, 1e-3), weight > 0.05)

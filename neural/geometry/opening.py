@@ -24,7 +24,7 @@ from .normals import vertex_normals
 class OpeningConfig:
     """No paper: ours, by looking. Angles in degrees, lengths in body heights unless said."""
 
-    off_trunk: tuple[float, float] = (55.0, 90.0)  # where between hanging (0) and T-pose (90) an opened arm may stand
+    off_trunk: tuple[float, float] = (60.0, 90.0)  # where between hanging (0) and T-pose (90) an opened arm may stand
     bend: float = 25.0           # an elbow bent further is straightened to this
     strip: float = 0.03          # beyond its border with the trunk (5 cm) both sides are carried by the same weights
     turn_cost_m: float = 0.04    # a normal turned by 60 degrees counts as this many metres, in the search for weights

@@ -9,10 +9,11 @@ import numpy as np
 
 from ..context import Context
 from ..contract.errors import SurfaceError
+from ..contract.frames import Camera
 from ..geometry import figure
 from ..geometry.hidden import hidden_surface
 from ..geometry.layers import CHAIN_OF_PIECE, CHAINS
-from ..geometry.limbs import Limb, Maps, limb, pieces_of
+from ..geometry.limbs import Limb, Maps, limb, pieces_of, tidied
 from ..geometry.nudge import nudged
 from ..geometry.opening import on_own_side, touching_arms
 from ..geometry.rim import rim_points
@@ -27,7 +28,6 @@ FRONT, BACK, RIM, BODY = 0, 1, 2, 3
 
 GAP = 0.010      # body heights: limbs nearer to each other than this (1.7 cm) are left joined
 MARGIN = 0.006   # body heights: hidden points keep this distance from the seen surface
-HIDDEN_CANVAS = 512
 RIM_REACH = 0.010  # body heights: rim points between two limbs farther than this from both are nobody's
 
 
@@ -61,25 +61,31 @@ def oriented_points(person: Person, body: Body, normals: Normals, depths: Depths
     camera, fitted, height = person.camera, nudged(person, body), max(body.height_m, 0.3)
     known = depths.piece_front.shape == depths.mask.shape
     pieces = [depths.piece_front, depths.piece_back] if known else [np.zeros(depths.mask.shape, np.uint8)] * 2
-    small = _canvas(person, depths, pieces)
-    opened, figures = _apart(person, body, fitted, small, context) if known else ((), [])
+    prior = figure.prior_of(person, body, context)
+    figure.forget("prior")
+    small = _canvas(person, depths, pieces, prior.camera)
+    clean = tidied(pieces, small, height)
+    cleaned = _canvas(person, depths, clean, prior.camera)
+    opened, figures = _apart(prior, fitted, cleaned, height) if known else ((), [])
+    shown = [depths.mask, depths.mask]
+    if figures:
+        pieces, small, shown = clean, cleaned, [depths.mask & (p > 0) for p in clean]
     context.step(1, 4)
-    rays = camera.pixel_rays()[depths.mask]
-    sets = [(rays * depths.front[depths.mask][:, None], normals.front[depths.mask], pieces[0][depths.mask], FRONT),
-            (rays * depths.back[depths.mask][:, None], normals.back[depths.mask], pieces[1][depths.mask], BACK)]
+    rays = camera.pixel_rays()
+    sets = [(rays[m] * z[m][:, None], n[m], p[m], kind) for m, z, n, p, kind in
+            zip(shown, (depths.front, depths.back), (normals.front, normals.back), pieces, (FRONT, BACK))]
     rim = rim_points(depths.front, depths.back, depths.mask, person.inside, camera, normals.front, normals.back)
     piece, keep = _rim_pieces(rim, pieces, figures, small, RIM_REACH * height)
     sets.append((rim.xyz[keep], rim.normals[keep], piece[keep], RIM))
     context.step(2, 4)
-    device = context.device if context.device == "cuda" else "cpu"
     for one in figures:
         hidden = one.hidden_points(small.camera)
         own = on_own_side(fitted, opened, hidden[0], hidden[2])
         sets.append((*(a[own] for a in hidden), BODY))
-        gaps = hidden_surface(fitted, small.camera, *one.depth, GAP * height, MARGIN * height, device, pieces_of(one.chains))
-        sets.append((*gaps, BODY))
+        sets.append((*hidden_surface(prior.layers, small.camera, *one.depth, GAP * height, MARGIN * height,
+                                     pieces_of(one.chains)), BODY))
     if not figures:
-        sets.append((*hidden_surface(fitted, small.camera, *small.depth, GAP * height, MARGIN * height, device), BODY))
+        sets.append((*hidden_surface(prior.layers, small.camera, *small.depth, GAP * height, MARGIN * height), BODY))
     context.step(3, 4)
     xyz, direction = (np.concatenate([s[k] for s in sets]).astype(np.float32) for k in (0, 1))
     piece = np.concatenate([s[2] for s in sets]).astype(np.uint8)
@@ -89,23 +95,20 @@ def oriented_points(person: Person, body: Body, normals: Normals, depths: Depths
     return Points(xyz[good], direction[good], kind[good], piece=piece[good], opened=opened)
 
 
-def _canvas(person: Person, depths: Depths, pieces) -> Maps:
-    """The maps on the canvas on which hidden surfaces are looked for."""
-    camera = person.camera
-    side = min(HIDDEN_CANVAS, camera.width)
+def _canvas(person: Person, depths: Depths, pieces, small: Camera) -> Maps:
+    """The maps on the smaller canvas on which the body's layers were drawn and hidden surfaces are looked for."""
+    camera, side = person.camera, small.width
     # a coarse pixel counts where all of it is person, so that no hidden point pokes out
     mask = cv2.resize(depths.mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.99
     pick = np.ix_(*[(np.arange(side) * camera.width) // side + camera.width // side // 2] * 2)
     depth = np.stack([np.where(mask, z[pick], np.nan) for z in (depths.front, depths.back)])
-    small = [cv2.resize(a.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) for a in (person.mask, person.inside)]
-    return Maps(camera.resized(side, side), depth, np.stack([np.where(mask, p[pick], 0) for p in pieces]), small[0], small[1] > 0.5)
+    matte, inside = (cv2.resize(a.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+                     for a in (person.mask, person.inside))
+    return Maps(small, depth, np.stack([np.where(mask, p[pick], 0) for p in pieces]), matte, inside > 0.5)
 
 
-def _apart(person, body, fitted, small: Maps, context: Context) -> tuple[tuple[str, ...], list[Limb]]:
+def _apart(prior, fitted: Body, small: Maps, height: float) -> tuple[tuple[str, ...], list[Limb]]:
     """The arms to be opened, and the figures that are then separate: each of them, and all the rest. () and [] for none."""
-    prior = figure.prior_of(person, body, context)
-    figure.forget("prior")
-    height = max(body.height_m, 0.3)
     make = lambda chains: limb(small, prior, frozenset(chains), MARGIN * height, height)
     single = [make({k}) for k in range(len(CHAINS))]
     arms = touching_arms(fitted, single, small.camera)

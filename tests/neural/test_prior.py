@@ -123,12 +123,12 @@ def test_hidden_surfaces_lie_on_the_gap_between_the_boxes():
     body, camera = two_boxes(), Camera.from_fov(256, 256, 40)
     front = rasterize(body.vertices, body.faces, camera).depth
     back = rasterize(body.vertices, body.faces, camera, farthest=True).depth
-    xyz, normals, piece = hidden_surface(body, camera, front, back, 0.02, 0.01)
+    xyz, normals, piece = hidden_surface(body_layers(body, camera), camera, front, back, 0.02, 0.01)
     looks_back, looks_front = normals[:, 2] > 0.5, normals[:, 2] < -0.5
     assert looks_back.sum() > 50 and looks_front.sum() > 50
     assert np.abs(xyz[looks_back, 2] - 2.05).max() < 0.01            # the forearm's back
     assert np.abs(xyz[looks_front, 2] - 2.38).max() < 0.01           # the chest behind it
-    none, _, _ = hidden_surface(body, camera, front, back, 0.5, 0.01)   # a gap narrower than asked for stays closed
+    none, _, _ = hidden_surface(body_layers(body, camera), camera, front, back, 0.5, 0.01)   # a gap narrower than asked for stays closed
     assert len(none) == 0
 
 
