@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neural.contract.frames import Camera
-from neural.geometry.face_relief import CHIN, LEFT, RIGHT, TOP, apply_face
+from neural.geometry.face_relief import CHEEKS, CHIN, LEFT, NOSE_TIP, RIGHT, TOP, apply_face
 from neural.geometry.folds import FoldConfig, fold_relief
 
 SIDE = 256
@@ -74,3 +74,38 @@ def test_a_profile_is_left_alone():
     camera = Camera.from_fov(SIDE, SIDE, 40)
     front = np.full((SIDE, SIDE), 2.0, np.float32)
     assert apply_face(front, front + 0.3, np.ones((SIDE, SIDE), bool), face_mesh(1.3), camera) is None
+
+
+def ball_head(depth=2.0):
+    """Front of a head without features: a paraboloid under the face mesh of `face_mesh`, metres."""
+    y, x = np.indices((SIDE, SIDE)) + 0.5
+    metre = depth / Camera.from_fov(SIDE, SIDE, 40).fx
+    return (depth + 30 * metre * np.minimum(((x - 128) / 45) ** 2 + ((y - 128) / 60) ** 2, 3) * 0.5).astype(np.float32)
+
+
+def test_a_mesh_pitched_against_the_head_is_turned_onto_it():
+    """The mesh net takes heads for level: a wrong nod of 12 degrees must neither push chin nor brow off the head."""
+    camera = Camera.from_fov(SIDE, SIDE, 40)
+    mask, front = np.ones((SIDE, SIDE), bool), ball_head()
+    level, nodding = face_mesh(), face_mesh()
+    nodding[:, 2] += 0.21 * (nodding[:, 1] - 128)
+    outs = [apply_face(front, front + 0.3, mask, m, camera)[0] for m in (level, nodding)]
+    metre = 2.0 / camera.fx
+    assert np.abs(outs[0] - outs[1]).max() < 2.5 * metre                   # 12 pixels at brow and chin before
+    flat = np.abs(outs[0] - front)
+    flat[100:156, 100:156] = 0
+    assert flat.max() < 6 * metre                                         # beyond the nose it lies on the head
+
+
+def test_a_nose_longer_than_noses_are_is_shortened():
+    camera = Camera.from_fov(SIDE, SIDE, 40)
+    mask, front = np.ones((SIDE, SIDE), bool), ball_head()
+    mesh = face_mesh()
+    for index, at in ((NOSE_TIP, (128, 128)), (CHEEKS[0], (108, 128)), (CHEEKS[1], (148, 128))):
+        mesh[index, :2] = at
+        mesh[index, 2] = -30 * np.sqrt(1.05 - ((at[0] - 128) / 45) ** 2) - 20 * np.exp(-((at[0] - 128) / 45) ** 2 / 0.02)
+    long = mesh.copy()
+    long[:, 2] -= 25 * np.exp(-(((mesh[:, 0] - 128) / 45) ** 2 + ((mesh[:, 1] - 128) / 60) ** 2) / 0.02)
+    tip = [float(apply_face(front, front + 0.3, mask, m, camera)[0][120:136, 120:136].min()) for m in (mesh, long)]
+    metre = 2.0 / camera.fx
+    assert tip[0] - tip[1] < 5 * metre                                    # of 21
