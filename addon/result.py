@@ -26,6 +26,7 @@ class PersonResult:
     pose_photo, pose_a  (J, 3) float64 axis-angle relative to the parent (SMPL's convention).
     camera_from_rest  (J, 4, 4) float64: sum_j w_j T_j rest = the surface in the camera frame.
     surface_vertices  (V, 3) float32, frame `camera`: the reconstructed surface itself.
+    up                (3,) float64, frame `camera`: the world's up.
     body_vertices     (B, 3) float32 at rest; body_faces (C, 3); body_weight_* (B, K); fitted_uv (C*3, 2) float32.
     albedo, normal_map  image files, or None.    report  the job's report.json.
     """
@@ -46,6 +47,7 @@ class PersonResult:
     pose_a: np.ndarray
     camera_from_rest: np.ndarray
     surface_vertices: np.ndarray
+    up: np.ndarray
     body_vertices: np.ndarray
     body_faces: np.ndarray
     body_weight_joints: np.ndarray
@@ -114,6 +116,7 @@ def load(folder: Path) -> PersonResult:
         pose_photo=take("pose_photo", (j, 3), np.float64), pose_a=take("pose_a", (j, 3), np.float64),
         camera_from_rest=take("camera_from_rest", (j, 4, 4), np.float64),
         surface_vertices=take("surface_vertices", (v, 3), np.float32),
+        up=take("up", (3,), np.float64),
         body_vertices=body_vertices, body_faces=body_faces,
         body_weight_joints=joints["body_weight_joints"],
         body_weight_values=take("body_weight_values", joints["body_weight_joints"].shape, np.float32),

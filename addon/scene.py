@@ -70,7 +70,7 @@ def _build(result: PersonResult, scene: bpy.types.Scene) -> PersonObjects:
     posed_body = skeleton.skin(result.camera_from_rest, result.body_weight_joints, result.body_weight_values,
                                result.body_vertices)
     posed_pelvis = result.camera_from_rest[0, :3, :3] @ pelvis + result.camera_from_rest[0, :3, 3]
-    camera_from = skeleton.photo_placement(posed_pelvis, result.surface_vertices, posed_body)
+    camera_from = skeleton.photo_placement(posed_pelvis, result.surface_vertices, posed_body, result.up)
 
     armature = rig.new_armature(name, result, body_from, collection)
     person = _mesh_object(name, result, body_from, collection)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..neural.contract.frames import BLENDER_FROM_BODY, BLENDER_FROM_CAMERA
+from ..neural.contract.frames import BLENDER_FROM_BODY, blender_from_camera
 
 MAIN_CHILD = {
     "pelvis": "spine1", "spine1": "spine2", "spine2": "spine3", "spine3": "neck", "neck": "head",
@@ -136,9 +136,9 @@ def rest_placement(pelvis: np.ndarray, vertices: np.ndarray, body_vertices: np.n
     return affine(turn, np.array([-at[0], -at[1], -z]))
 
 
-def photo_placement(pelvis: np.ndarray, vertices: np.ndarray, body_vertices: np.ndarray) -> np.ndarray:
-    """(4, 4) blender_from_camera: pelvis over the origin, soles at z = 0. All inputs posed, frame `camera`."""
-    turn = BLENDER_FROM_CAMERA
+def photo_placement(pelvis: np.ndarray, vertices: np.ndarray, body_vertices: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """(4, 4) blender_from_camera: pelvis over the origin, soles at z = 0, `up` along +Z. All inputs posed, frame `camera`."""
+    turn = blender_from_camera(up)
     z = floor_z(vertices @ turn[2], body_vertices @ turn[2])
     at = turn @ pelvis
     return affine(turn, np.array([-at[0], -at[1], -z]))

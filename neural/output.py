@@ -37,7 +37,7 @@ def write_result(out: Path, photo: Photo, person: Person, body: Body, normals: N
         write_ply(out / "mesh.ply", surface.vertices, surface.faces, surface.normals, texture.vertex_color)
         write_png(out / "albedo.png", texture.albedo)
         write_png(out / "normal.png", texture.normal_map)
-        write_png(out / "preview.png", contact_sheet(person, surface, texture, rig))
+        write_png(out / "preview.png", contact_sheet(person, body, surface, texture, rig))
         _write_stages(out / "stages", photo, person, body, normals, depths, texture)
         report.stages.append(StageReport("output", time.perf_counter() - start, peak_mb(), "files"))
         report.seconds = time.perf_counter() - began
@@ -60,7 +60,7 @@ def handover(photo: Photo, body: Body, surface: Surface, texture: Texture, rig: 
         "weight_joints": rig.weight_joints, "weight_values": rig.weight_values,
         "joint_names": np.array(rig.joint_names), "parents": rig.parents, "rest_joints": rig.rest_joints,
         "pose_photo": rig.pose_photo, "camera_from_rest": rig.camera_from_rest, "pose_a": rig.pose_a,
-        "surface_vertices": surface.vertices, "body_vertices": body.rest_vertices, "body_faces": body.faces,
+        "surface_vertices": surface.vertices, "up": np.asarray(body.up, np.float64), "body_vertices": body.rest_vertices, "body_faces": body.faces,
         "body_weight_joints": order.astype(np.int32),
         "body_weight_values": (values / values.sum(1, keepdims=True)).astype(np.float32),
         "fitted_uv": body.uv[body.uv_faces.ravel()] if len(body.uv) else np.zeros((0, 2), np.float32),

@@ -7,9 +7,11 @@ import numpy as np
 
 from .body.poses import A_POSE
 from .body.skinning import joint_transforms, skin
+from .contract.frames import BLENDER_FROM_CAMERA, blender_from_camera
 from .contract.joints import JOINT
 from .geometry.view import orbit, render_view
 from .stages.s02_person import Person
+from .stages.s03_body import Body
 from .stages.s09_surface import Surface
 from .stages.s10_texture import Texture
 from .stages.s11_rig import Rig
@@ -28,11 +30,13 @@ ANOTHER_POSE[JOINT["head"]] = (0.0, 0.35, 0.0)
 ANOTHER_POSE.setflags(write=False)
 
 
-def contact_sheet(person: Person, surface: Surface, texture: Texture, rig: Rig) -> np.ndarray:
+def contact_sheet(person: Person, body: Body, surface: Surface, texture: Texture, rig: Rig) -> np.ndarray:
     """(2 * 480, 4 * 360, 3) uint8: photo, front, three-quarter, side / back, three-quarter back, rest pose, another pose."""
     views = [("photo", _photo(person))]
+    level = BLENDER_FROM_CAMERA.T @ blender_from_camera(body.up)      # as the figure stands in Blender
+    upright = surface.vertices.astype(np.float64) @ level.T
     for label, yaw in (("front", 0), ("three-quarter", 35), ("side", 90), ("back", 180), ("other side", -90)):
-        vertices, camera = orbit(surface.vertices, yaw, pitch_deg=3.0, width=TILE[0], height=TILE[1])
+        vertices, camera = orbit(upright, yaw, pitch_deg=3.0, width=TILE[0], height=TILE[1])
         views.append((label, _draw(vertices, camera, surface, texture)))
     for label, vertices in (("rest pose", rig.rest_vertices), ("another pose", posed(rig, ANOTHER_POSE))):
         turned, camera = orbit(vertices, 0 if label == "rest pose" else 20, pitch_deg=3.0, up=(0, 1, 0),

@@ -26,6 +26,23 @@ BLENDER_FROM_BODY = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
 """Rotation (3, 3): body rest axes (y up, facing +z) to Blender axes (z up, facing -y)."""
 
 
+LEVEL_UP = np.array([0.0, -1.0, 0.0])
+"""What is up in the frame of a camera that is held level."""
+
+
+def blender_from_camera(up: np.ndarray = LEVEL_UP) -> np.ndarray:
+    """Rotation (3, 3): camera axes to Blender axes when `up` (3,), unit, camera frame, is the world's up.
+
+    The smallest turn that makes up +Z, after BLENDER_FROM_CAMERA: a camera held level gives that itself.
+    """
+    z = BLENDER_FROM_CAMERA @ (np.asarray(up, np.float64) / np.linalg.norm(up))
+    axis, cosine = np.cross(z, [0.0, 0.0, 1.0]), z[2]
+    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    if cosine < -0.999:
+        raise ValueError("up points down")
+    return (np.eye(3) + cross + cross @ cross / (1.0 + cosine)) @ BLENDER_FROM_CAMERA
+
+
 @dataclass(frozen=True)
 class Camera:
     """Pinhole camera without distortion. All lengths in pixels of its own canvas."""

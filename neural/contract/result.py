@@ -12,9 +12,10 @@ VERSION = "0.1.0"
 HANDOVER = (
     "name", "vertices", "faces", "uv", "body_uv", "vertex_color", "seen", "weight_joints", "weight_values",
     "joint_names", "parents", "rest_joints", "pose_photo", "camera_from_rest", "pose_a", "surface_vertices",
-    "body_vertices", "body_faces", "body_weight_joints", "body_weight_values", "fitted_uv", "height_m", "report",
+    "up", "body_vertices", "body_faces", "body_weight_joints", "body_weight_values", "fitted_uv", "height_m", "report",
 )
-"""Keys of result.npz. Per-corner UVs are (F * 3, 2); rest positions are in frame `body`; `report` is JSON text."""
+"""Keys of result.npz. Per-corner UVs are (F * 3, 2); rest positions are in frame `body`; `up` is the
+world's up in the camera frame; `report` is JSON text."""
 
 
 @dataclass

@@ -140,7 +140,7 @@ def arrays(seed: int = 0, name: str = "figure") -> dict:
         "vertex_color": (np.clip(.5 + v, 0, 1) * 255).astype(np.uint8), "seen": rng.random(len(v)).astype(np.float32),
         "weight_joints": wj, "weight_values": wv, "joint_names": np.array(JOINTS), "parents": np.array(PARENTS, np.int32),
         "rest_joints": REST, "pose_photo": pose, "camera_from_rest": transforms, "pose_a": a,
-        "surface_vertices": surface.astype(np.float32), "body_vertices": body.astype(np.float32),
+        "surface_vertices": surface.astype(np.float32), "up": np.array([0.0, -1.0, 0.0]), "body_vertices": body.astype(np.float32),
         "body_faces": body_f.astype(np.int32), "body_weight_joints": body_wj, "body_weight_values": body_wv,
         "fitted_uv": body_uv.astype(np.float32), "height_m": np.array(1.75), "report": np.array(json.dumps(report)),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import bpy
@@ -193,3 +194,14 @@ def test_hand_over_that_is_broken(tmp_path, load):
     (tmp_path / "result.npz").write_bytes(b"half a file")
     with pytest.raises(errors.InternalError):
         result.load(tmp_path)
+
+
+def test_a_pitched_camera_leaves_the_person_upright(empty, figure, load):
+    """The photo was taken looking down by 15 degrees: what was up for the camera's world is +Z in Blender."""
+    up = np.array([0.0, -np.cos(np.radians(15)), -np.sin(np.radians(15))])
+    person = load("addon.scene").build(dataclasses.replace(figure[0], up=up))
+    m = np.array(person.armature["likeness_blender_from_camera"]).reshape(4, 4)
+    assert np.abs(m[:3, :3] @ up - [0, 0, 1]).max() < 1e-6
+    want = figure[1]["surface_vertices"].astype(float) @ m[:3, :3].T + m[:3, 3]
+    got = evaluated(person.mesh)
+    assert np.abs(got - want).max() < TOLERANCE_M and abs(got[:, 2].min()) < TOLERANCE_M

@@ -77,6 +77,18 @@ def test_axes_to_blender():
         assert np.linalg.det(rotation) == pytest.approx(1.0)
     np.testing.assert_allclose(frames.BLENDER_FROM_CAMERA @ [0, -1, 0], [0, 0, 1])   # up in the photo is up
     np.testing.assert_allclose(frames.BLENDER_FROM_CAMERA @ [0, 0, -1], [0, -1, 0])  # towards the camera is -Y
+
+
+def test_a_pitched_camera_is_levelled():
+    """A camera that looks down by 20 degrees: what is up in the world becomes +Z, right stays right."""
+    np.testing.assert_allclose(frames.blender_from_camera(), frames.BLENDER_FROM_CAMERA, atol=1e-12)
+    pitch = np.radians(20)
+    up = np.array([0, -np.cos(pitch), -np.sin(pitch)])
+    turn = frames.blender_from_camera(up)
+    np.testing.assert_allclose(turn @ up, [0, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(turn @ [1, 0, 0], [1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(turn @ [0, 0, 1], [0, np.cos(pitch), -np.sin(pitch)], atol=1e-12)  # it looks down
     np.testing.assert_allclose(frames.BLENDER_FROM_BODY @ [0, 1, 0], [0, 0, 1])
     np.testing.assert_allclose(frames.BLENDER_FROM_BODY @ [0, 0, 1], [0, -1, 0])     # the body's front is -Y
 
