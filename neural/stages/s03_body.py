@@ -57,6 +57,7 @@ class Body:
     uv               (U, 2) float32;  uv_faces (F, 3) int32 into `uv`.
     part             (V,) uint8: joint with the largest weight.
     height_m         height of the body standing upright.       height_is_guess  True unless the person gave it.
+    up               (3,) float64 unit, camera frame: the world's up, from the camera's estimated pitch.
     error_px         mean distance of fitted to detected visible landmarks, crop pixels.
     """
 
@@ -78,6 +79,7 @@ class Body:
     height_is_guess: bool
     error_px: float
     maps: BodyMaps
+    up: np.ndarray
     method: str = "landmark+silhouette fit"
 
 
@@ -114,7 +116,7 @@ def fit_body(person: Person, model: BodyModel, context: Context) -> Body:
         vertices=single(vertices), joints=single(joints), rest_vertices=single(rest), rest_joints=single(rest_joints),
         camera_from_rest=transforms, faces=model.faces, weights=single(model.weights), uv=model.uv, uv_faces=model.uv_faces,
         part=model.part, height_m=model.standing_height(result.betas, scale), height_is_guess=guess,
-        error_px=result.error_px, maps=maps,
+        error_px=result.error_px, maps=maps, up=np.array([0.0, -np.cos(result.tilt), np.sin(result.tilt)]),
     )
 
 
