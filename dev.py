@@ -62,9 +62,9 @@ def environment(name: str) -> Path:
     return python
 
 
-def call(python: Path, *arguments: str, **environ: str) -> int:
+def call(python: Path, *arguments: str, cwd: Path | None = ROOT, **environ: str) -> int:
     """Run a module or script of ours in an environment; its exit status. Ctrl-C is the child's to handle."""
-    process = subprocess.Popen([str(python), *arguments], cwd=ROOT,
+    process = subprocess.Popen([str(python), *arguments], cwd=cwd,
                                env={**engine.clean_environment(), "PYTHONPATH": str(ROOT), **environ})
     while True:
         try:
@@ -150,7 +150,7 @@ def module(name: str):
         if not (ROOT / name.replace(".", "/") / "__main__.py").exists():
             print(f"dev.py: '{name}' does not exist yet in this version", file=sys.stderr)
             return 2
-        return call(environment("engine"), "-m", name, *rest)
+        return call(environment("engine"), "-m", name, *rest, cwd=None)       # paths mean what they mean where one stands
     return command
 
 
