@@ -133,9 +133,13 @@ def _pytest(python: Path, lane: str, folders: list[str], expression: str | None,
 
 def build(args: argparse.Namespace, rest: list[str]) -> int:
     """The extension zip, with the landmark models and their notice inside."""
-    environment("engine")
+    environment("engine")                                                # fetches the models
     python = environment("blender")
-    return call(python, str(ROOT / "addon/build_zip.py"), "--out", str(Path(args.out).resolve()))
+    out = Path(args.out).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    tool = next((ROOT / ".venv/blender").rglob("bl_pkg/cli/blender_ext.py"))   # Blender's own extension builder
+    status = call(python, str(tool), "build", f"--source-dir={ROOT}", f"--output-dir={out}")
+    return status or call(python, str(tool), "validate", str(max(out.glob("likeness-*.zip"), key=lambda f: f.stat().st_mtime)))
 
 
 def setup(args: argparse.Namespace, rest: list[str]) -> int:

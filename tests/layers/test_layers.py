@@ -103,3 +103,32 @@ def test_no_pickle_outside_the_allow_listed_reader():
     readers = {str(f.relative_to(ROOT)) for folder in (*ENGINE_SIDE, *BLENDER_SIDE) for f in python_files(folder)
                if any(within(n, "pickle", "dill", "joblib", "cloudpickle") for n in imports(f))}
     assert readers <= {"neural/body/unpickle.py"}, readers
+
+
+def test_one_version():
+    import tomllib
+    from neural.contract.result import VERSION
+    assert tomllib.loads((ROOT / "blender_manifest.toml").read_text("utf-8"))["version"] == VERSION
+
+
+def test_pins_are_exact_and_say_why():
+    for file in (ROOT / "requirements").glob("*.txt"):
+        for line in file.read_text("utf-8").splitlines():
+            if line.strip() and not line.startswith("#"):
+                pin, _, why = line.partition("#")
+                assert "==" in pin and len(why.split()) >= 2, f"{file.name}: {line}"
+
+
+def test_dev_build_makes_the_zip_without_what_only_developers_need(tmp_path):
+    """The exclusions of the manifest, on the list of tracked files."""
+    import fnmatch
+    import tomllib
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    patterns = tomllib.loads((ROOT / "blender_manifest.toml").read_text("utf-8"))["build"]["paths_exclude_pattern"]
+    kept = [f for f in tracked.stdout.split() if not any(
+        ("/" + f).startswith(p) if p.endswith("/") else fnmatch.fnmatch("/" + f, p) or fnmatch.fnmatch(f, p) for p in patterns)]
+    tops = {f.split("/")[0] for f in kept}
+    assert {"addon", "ops", "panels", "neural", "requirements", "LICENSE", "__init__.py", "blender_manifest.toml"} <= tops
+    assert not tops & {"tests", "train", "evaluate", "docs", "dev.py", ".ci"}
