@@ -182,3 +182,93 @@ def test_what_is_remembered_goes_with_its_person():
     assert figure.prior_of(person, body, Small()) is prior and "prior" in figure._last
     del person
     assert "prior" not in figure._last
+
+
+RADIUS, LENGTH, SHOULDER = 0.05, 0.5, np.array([0.17, 0.2, 0.0])
+HALF = np.array([0.12, 0.32, 0.1])                                     # of the trunk: the hanging arm touches its side
+
+
+def box_grid(n: int = 24):
+    """Surface points, outward normals and triangles of the trunk, faces not joined along its edges."""
+    a, b = np.meshgrid(np.linspace(-1, 1, n), np.linspace(-1, 1, n))
+    points, normals, faces = [], [], []
+    quad = (np.arange(n - 1)[:, None] * n + np.arange(n - 1)).ravel()
+    for axis in range(3):
+        for sign in (-1, 1):
+            p = np.zeros((n * n, 3))
+            p[:, axis], p[:, axis - 2], p[:, axis - 1] = sign, a.ravel() * sign, b.ravel()
+            faces.append(np.concatenate([np.stack([quad, quad + 1, quad + n], 1), np.stack([quad + 1, quad + n + 1, quad + n], 1)])
+                         + len(points) * n * n)
+            points.append(p * HALF)
+            normals.append(np.eye(3)[[axis] * n * n] * sign)
+    return np.concatenate(points), np.concatenate(normals), np.concatenate(faces)
+
+
+def capsule(rows: int = 60, around: int = 32):
+    """A capsule along +x from within the trunk: points, normals, triangles."""
+    angle, t = np.arange(around) * 2 * np.pi / around, np.linspace(0, 1, rows)
+    body = np.where(t < 0.85, t / 0.85, 1.0)
+    lat = np.where(t < 0.85, 0.0, (t - 0.85) / 0.15 * np.pi / 2 * 0.98)
+    x = SHOULDER[0] - 0.12 + body * (LENGTH + 0.12) + RADIUS * np.sin(lat)
+    n = np.stack([np.repeat(np.sin(lat), around), np.tile(np.cos(angle), rows) * np.repeat(np.cos(lat), around),
+                  np.tile(np.sin(angle), rows) * np.repeat(np.cos(lat), around)], 1)
+    p = RADIUS * n
+    p[:, 0] = np.repeat(x, around)
+    i, j = np.divmod(np.arange((rows - 1) * around), around)
+    k = (j + 1) % around
+    f = np.concatenate([np.stack([i * around + j, (i + 1) * around + j, i * around + k], 1),
+                        np.stack([i * around + k, (i + 1) * around + j, (i + 1) * around + k], 1)])
+    return p + [0, SHOULDER[1], 0], n, f
+
+
+def test_a_capsule_that_touches_a_box():
+    """A trunk of a box, an arm of a capsule turned down at the shoulder until it lies along the trunk's side."""
+    (bv, bn, bf), (cv, cn, cf) = box_grid(), capsule()
+    rest, rest_n = np.concatenate([bv, cv]), np.concatenate([bn, cn])
+    faces = np.concatenate([bf, cf + len(bv)])
+    on_arm = np.clip((cv[:, 0] - SHOULDER[0]) / 0.06 + 0.5, 0, 1)
+    weights = np.zeros((len(rest), 24))
+    weights[:len(bv), JOINT["spine3"]] = 1
+    weights[len(bv):, JOINT["left_shoulder"]], weights[len(bv):, JOINT["spine3"]] = on_arm, 1 - on_arm
+    joints = np.zeros((24, 3))
+    joints[[JOINT[f"left_{n}"] for n in ("shoulder", "elbow", "wrist", "hand")]] = SHOULDER + np.outer([0, 0.25, 0.45, 0.5], [1, 0, 0])
+    place = np.eye(4)
+    place[:3, :3], place[:3, 3] = np.diag([1.0, -1, -1]), [0, 0, 2.5]
+    down = np.eye(4)
+    down[:3, :3] = between(np.array([1.0, 0, 0]), np.array([0, -1.0, 0]))
+    down[:3, 3] = SHOULDER - down[:3, :3] @ SHOULDER
+    transforms = np.tile(place, (24, 1, 1))
+    for name in ("shoulder", "elbow", "wrist", "hand"):
+        transforms[JOINT[f"left_{name}"]] = place @ down
+    vertices = skin(rest, weights, transforms)
+    turned = np.einsum("vab,vb->va", np.einsum("vj,jab->vab", weights, transforms[:, :3, :3]), rest_n)
+    turned /= np.linalg.norm(turned, axis=1, keepdims=True)
+    body = Thing(vertices=vertices, faces=faces, weights=weights, rest_vertices=rest, rest_joints=joints, camera_from_rest=transforms,
+                 part=np.argmax(weights, 1).astype(np.uint8), height_m=1.0)
+    arm = np.argmax(weights, 1) == JOINT["left_shoulder"]
+    inner = np.zeros(len(rest), bool)
+    inner[len(bv):] = (np.abs(cv[:, 0]) < HALF[0])                       # the capsule's root within the trunk
+    inner[:len(bv)] = (np.hypot(bv[:, 1] - SHOULDER[1], bv[:, 2]) < RADIUS) & (bv[:, 0] > 0.11)
+    piece = np.where(arm, PIECES.index("left_arm") + 1, PIECES.index("torso") + 1).astype(np.uint8)
+    keep = ~inner
+    points = Points(vertices[keep].astype(np.float32), turned[keep].astype(np.float32), np.zeros(keep.sum(), np.uint8), piece=piece[keep],
+                    opened=("left_arm",))
+    person = Thing(camera=CAMERA, inside=np.ones((SIDE, SIDE), bool), landmarks=np.zeros((33, 2)), visibility=np.zeros(33))
+    body.joints = np.einsum("jab,jb->ja", transforms[:, :3, :3], joints) + transforms[:, :3, 3]
+    surface = solve_surface(person, body, None, points, Small())
+    assert surface.watertight and is_watertight(surface.faces) and face_components(surface.faces, len(surface.vertices))[0] == 1
+    from scipy.spatial import cKDTree
+    away = cKDTree(vertices[keep]).query(surface.vertices)[0]
+    assert np.median(away) < 0.008 and np.percentile(away, 99) < 0.025   # body points lie 1 to 2 cm apart
+    v = (surface.vertices - place[:3, 3]) @ place[:3, :3]                # body frame: the arm hangs along the trunk's side
+    low = v[:, 1] < SHOULDER[1] - 0.15
+    gap_arm = np.abs(np.hypot(v[:, 0] - SHOULDER[0], v[:, 2]) - RADIUS)
+    bind = (surface.bind_vertices - place[:3, 3]) @ place[:3, :3]
+    follows = np.linalg.norm(bind - v, axis=1) > 0.05                    # what was swung away
+    assert follows[low & (v[:, 0] > SHOULDER[0] + 0.01)].all() and not follows[low & (v[:, 0] < HALF[0] - 0.03)].any()
+    assert gap_arm[low & follows & (v[:, 1] > -0.25)].max() < 0.02       # a whole tube again, on its inner side too
+    edge = surface.faces[low[surface.faces].all(1)]
+    assert not (follows[edge].any(1) & ~follows[edge].all(1)).any()      # below the armpit no face joins the two
+    free = solve_surface(person, body, None, Points(points.xyz, points.normals, points.kind), Small())
+    w = (free.vertices - place[:3, 3]) @ place[:3, :3]
+    assert (np.hypot(w[:, 0] - HALF[0], w[:, 2]) < 0.02)[w[:, 1] < 0].sum() < (np.hypot(v[:, 0] - HALF[0], v[:, 2]) < 0.02)[v[:, 1] < 0].sum()
