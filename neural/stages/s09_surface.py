@@ -82,15 +82,15 @@ def solve_surface(person: Person, body: Body, depths: Depths, points: Points, co
     vertices, faces, good = decimate(vertices, faces, context.sizes.faces)
     if signed_volume(vertices, faces) < 0:
         faces = faces[:, ::-1].copy()
+    if good and body is not None:                     # what touches must come off in other poses
+        context.check()
+        placed, posed = (opening.vertices, opening.bind_from_rest) if opening else (body.vertices, body.camera_from_rest)
+        vertices, faces, cut = separate_parts(vertices, faces, placed, body.faces, body.weights, body.rest_vertices, posed)
+        method += "+part-cut" if cut else ""
     bind = None
     if opening is not None:
         bind = vertices
         vertices = carry_back(opening, carried.shares, vertices, faces, 2 * carried.cell)
-    elif good and body is not None:                   # an arm that touches the waist must come off it in other poses
-        context.check()
-        vertices, faces, cut = separate_parts(vertices, faces, body.vertices, body.faces, body.weights,
-                                              body.rest_vertices, body.camera_from_rest)
-        method += "+part-cut" if cut else ""
     if not good:
         context.warn("surface.open", "The surface could not be closed everywhere.")
     vertices = vertices.astype(np.float32)

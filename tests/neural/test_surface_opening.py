@@ -76,7 +76,8 @@ def touching():
 
 def test_arms_that_hang_at_the_body_are_opened(touching):
     body, person, depths, points, surface = touching
-    assert points.opened == ("left_arm", "right_arm") and surface.method == "screened-poisson+opened(left_arm,right_arm)"
+    assert points.opened == ("left_arm", "right_arm")
+    assert surface.method.split("+part-cut")[0] == "screened-poisson+opened(left_arm,right_arm)"
     assert surface.watertight and is_watertight(surface.faces) and has_manifold_vertices(surface.faces)
     assert face_components(surface.faces, len(surface.vertices))[0] == 1
     assert points.piece.shape == points.kind.shape and points.piece.min() >= 1 and points.piece.max() <= len(PIECES)
