@@ -70,6 +70,22 @@ def value_noise(points: np.ndarray, cell: np.ndarray, seed: int = 0) -> np.ndarr
     return total
 
 
+def strands(points: np.ndarray, radius: float = 0.09) -> np.ndarray:
+    """Hair-like noise, standard deviation about 1, at (N, 3) metres from the crown (y down): long from the crown downwards,
+    narrow around it, a little wavy, in three widths."""
+    p = np.asarray(points, np.float64)
+    away = np.linalg.norm(p, axis=1)
+    around = np.arctan2(p[:, 0], p[:, 2] + 1e-9)
+    ring = np.stack([np.sin(around), np.cos(around), np.zeros(len(p))], 1) * radius           # no seam at +-180 degrees
+    ring[:, 2] = away
+    wave = value_noise(ring, np.array([0.03, 0.03, 0.05]), 4)
+    ring[:, :2] += 0.0025 * wave[:, None] * np.stack([np.cos(around), -np.sin(around)], 1)
+    total = np.zeros(len(p))
+    for number, (width, share) in enumerate(((0.0013, 1.0), (0.0027, 0.9), (0.0065, 0.5))):
+        total += share * value_noise(ring, np.array([width, width, 14 * width + 0.02]), 5 + number)
+    return 1.6 * total
+
+
 def _hash(cell, seed):
     """(N, 3) integers -> [-1, 1]."""
     h = (cell.astype(np.uint64) * np.array([0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64))

@@ -18,6 +18,7 @@ class Plate:
     low     idem, blurred to about the spacing of mesh vertices.
     soft    idem, blurred by 6 pixels of a 1024 crop: for surfaces that run along the line of sight, where single pixels
             would become streaks.
+    detail  (h, w) float32: folds and weave of plain cloth (brightness against its surroundings), 0 mean, nothing at prints.
     solid   (h, w) float32: 0 at the matte's edge and outside, 1 well inside: how surely this is the person.
     outside (h, w) float32: distance outside the matte, crop pixels (0 inside).
     plate_from_crop  (3, 3) float64.
@@ -26,6 +27,7 @@ class Plate:
     rgb: np.ndarray
     low: np.ndarray
     soft: np.ndarray
+    detail: np.ndarray
     solid: np.ndarray
     outside: np.ndarray
     plate_from_crop: np.ndarray
@@ -69,7 +71,23 @@ def make_plate(rgb: np.ndarray, mask: np.ndarray, photo_from_crop: np.ndarray, t
     colour = _extend(piece.astype(np.float32), sure, scale)
     low_pass = cv2.GaussianBlur(colour, (0, 0), max(0.6, 0.4 * vertex_px * scale))
     soft = cv2.GaussianBlur(colour, (0, 0), max(1.0, 6.0 * scale * size / 1024))
-    return Plate(colour, low_pass, soft, solid, outside, plate_from_crop)
+    return Plate(colour, low_pass, soft, _detail(colour, solid, 12.0 * scale * size / 1024), solid, outside, plate_from_crop)
+
+
+def _detail(colour, solid, wide):
+    """Brightness less its blur by `wide` pixels; faint where the contrast is far above the person's usual (prints, zips)."""
+    shrink = min(1.0, 3.0 / max(wide, 1e-6))                       # wide blurs are made on a small picture
+    h, w = solid.shape
+    small = (max(1, round(w * shrink)), max(1, round(h * shrink)))
+    luma = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
+    low = cv2.resize(cv2.GaussianBlur(cv2.resize(luma, small, interpolation=cv2.INTER_AREA), (0, 0), wide * shrink), (w, h))
+    band = luma - low
+    power = cv2.resize(band * band, small, interpolation=cv2.INTER_AREA)
+    spread = np.sqrt(np.maximum(cv2.resize(cv2.GaussianBlur(power, (0, 0), wide * shrink), (w, h)), 0))
+    inner = spread[solid > 0.99]
+    usual = max(float(np.median(inner)), 1.0) if inner.size else 1.0
+    band = 2.0 * usual * np.tanh(band / (2.0 * usual))
+    return band / (1 + (spread / (1.4 * usual)) ** 6) * np.clip(2 * solid - 1, 0, 1)
 
 
 def _warp(image, source_from_target, width, height):

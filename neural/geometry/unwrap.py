@@ -145,20 +145,33 @@ def _smooth(good, allowed, pair):
 def _uncovered(v, f, centre, view, back, device):
     """(len(f),) bool: a set of faces of which no two overlap in the picture; the nearest (back: farthest) are kept."""
     alive = np.ones(len(f), bool)
-    for _ in range(8):
-        rows = np.nonzero(alive)[0]
+    rows = np.arange(len(f))                              # the faces that may still overlap with another
+    pixels = view.project(v)
+    for number in range(8):
         top = rasterize(v, f[rows], view, farthest=back, device=device)
         low = rasterize(v, f[rows], view, farthest=not back, device=device)
         over = (top.face != low.face) & top.hit & (np.abs(top.depth - low.depth) > 1e-6)
         dead = np.unique(low.face[over])
         if not len(dead):
             break
-        if _ == 0:                                    # slivers between pixel centres: judged by their middle
+        if number == 0:                                   # slivers between pixel centres: judged by their middle
             x, y = np.floor(view.project(centre[rows])).astype(int).T
             hidden = (top.depth[y, x] - centre[rows, 2]) * (-1 if not back else 1) > 0.004
             dead = np.union1d(dead, np.nonzero(hidden)[0])
         alive[rows[dead]] = False
+        rows = np.nonzero(alive)[0]
+        rows = rows[_touches(pixels[f[rows]], over)]      # elsewhere nothing overlapped, and nothing was added
     return alive
+
+
+def _touches(corners, marked):
+    """(N,) bool: the bounding box of the triangle (N, 3, 2 pixels) holds a marked pixel."""
+    total = np.zeros((marked.shape[0] + 1, marked.shape[1] + 1), np.int64)
+    total[1:, 1:] = marked.cumsum(0).cumsum(1)
+    limit = np.array(marked.shape[::-1])
+    x0, y0 = np.clip(np.floor(corners.min(1)).astype(int), 0, limit).T
+    x1, y1 = np.clip(np.ceil(corners.max(1)).astype(int) + 1, 0, limit).T
+    return total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0] > 0
 
 
 def _project(v, camera):

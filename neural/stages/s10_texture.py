@@ -12,7 +12,7 @@ from ..contract.frames import Camera
 from ..geometry.bake import Texels, cosines, sight, spread, texels
 from ..geometry.carry_uv import carry_uv
 from ..geometry.closest import closest_points
-from ..geometry.fill import value_noise
+from ..geometry.fill import strands, value_noise
 from ..geometry.normals import face_areas
 from ..geometry.plate import Plate, make_plate, sample
 from ..geometry.raster import rasterize
@@ -124,7 +124,7 @@ def _bake(points: Texels, person: Person, normals: Normals, surface: Surface, fl
     bump = np.zeros((size, size, 3), np.uint8)
     tangents = uv_tangents(surface.vertices, faces, flat.uv, flat.faces, surface.normals)
     fields = np.concatenate([surface.vertices, surface.normals, plan.guide[:, None], plan.colour, plan.shift,
-                             plan.hair[:, None]], 1).astype(np.float32)
+                             plan.hair[:, None], plan.cloth[:, None]], 1).astype(np.float32)
     seen_count = np.zeros(len(faces))
     map_scale = normals.front.shape[0] / person.camera.width
     for start in range(0, len(points), _PIECE):
@@ -140,8 +140,10 @@ def _bake(points: Texels, person: Person, normals: Normals, surface: Surface, fl
         along = np.clip((0.40 - np.abs(cosine)) / 0.25, 0, 1) * np.clip((0.12 - cosine) / 0.10, 0, 1)   # the flanks
         along = along[:, None].astype(np.float32)
         mirrored = photo + along * (sample(plate.soft, pixels) - photo) + at[:, 10:13]
-        sharp = guide * (1 - along)                                     # how much of the photo's own grain is left
-        invented = np.clip(guide * mirrored + (1 - guide) * at[:, 7:10] + (1 - sharp) * _grain(xyz, at[:, 13], sharp, plan), 0, 255)
+        cloth = at[:, 14:15] * (1 - along)
+        sharp = np.maximum(guide * (1 - along), cloth)                  # how much of the photo's own grain is left
+        invented = guide * mirrored + (1 - guide) * at[:, 7:10] + cloth * sample(plate.detail, pixels)[:, None]
+        invented = np.clip(invented + (1 - sharp) * _grain(xyz, at[:, 13], sharp, plan), 0, 255)
         colour = seen[:, None] * photo + (1 - seen[:, None]) * invented
         row, column = points.row[part], points.column[part]
         albedo[row, column] = np.round(colour).astype(np.uint8)
@@ -160,14 +162,16 @@ def _bake(points: Texels, person: Person, normals: Normals, surface: Surface, fl
 
 
 def _grain(xyz: np.ndarray, hair: np.ndarray, sharp: np.ndarray, plan: Unseen) -> np.ndarray:
-    """(n, 1) noise where the photo's own grain is missing (sharp < 1); long vertical grain on hair."""
+    """(n, 1) noise where the photo's own grain is missing (sharp < 1); on hair strands that fall from the crown."""
     out = np.zeros((len(xyz), 1), np.float32)
-    rows = np.nonzero(sharp[:, 0] < 0.98)[0]
+    rows = np.nonzero((sharp[:, 0] < 0.98) & (hair < 0.98))[0]
     if len(rows):
-        p, strand = xyz[rows], hair[rows]
+        p = xyz[rows]
         cloth = 0.6 * value_noise(p, np.full(3, 0.004)) + 0.6 * value_noise(p, np.full(3, 0.0018), 1)
-        hairs = value_noise(p, np.array([0.003, 0.03, 0.003]), 2) + value_noise(p, np.array([0.007, 0.05, 0.007]), 3)
-        out[rows, 0] = plan.grain * (cloth * (1 - strand) + 1.4 * hairs * strand) * 1.5
+        out[rows, 0] = plan.grain * cloth * (1 - hair[rows]) * 1.5
+    rows = np.nonzero((sharp[:, 0] < 0.98) & (hair > 0.02))[0]
+    if len(rows):
+        out[rows, 0] += plan.hair_grain * hair[rows] * strands(xyz[rows] - plan.crown)
     return out
 
 

@@ -1,7 +1,10 @@
 """s10, part: which colours the unseen side takes until a network predicts them ("projection+mirror+diffusion").
 
-Three sources, blended in the gradient domain on the mesh so that no light jump is left at their borders:
-mirror     the front surface's colour on the same ray (the back of a shirt is the shirt), never the face;
+Five sources, blended in the gradient domain on the mesh so that no light jump is left at their borders:
+garment    on trunk, arms and legs: the middle colour of the garment at that height (no prints, no zips), with the folds
+           and the weave of the front surface on the same ray;
+mirror     on hands and feet: the front surface's colour on the same ray;
+hair       on the back of the head: the hair's colour, decided by the colours of crown and face, in strands; never the face;
 symmetry   the colour of the same place on the other side of the body (an arm hidden behind the back);
 diffusion  the smooth continuation over the mesh, with grain like the photo's so that it does not look like plastic.
 """
@@ -16,6 +19,7 @@ from scipy.spatial import cKDTree
 
 from ..contract.joints import JOINT, LANDMARK
 from ..geometry.bake import Sight, cosines
+from ..geometry.calm import calm_colours
 from ..geometry.closest import Closest
 from ..geometry.fill import guided_fill, mesh_edges, smooth
 from ..geometry.plate import Plate, sample
@@ -39,6 +43,7 @@ class UnseenConfig:
     mirror_trust: float = 0.02    # pull towards the mirrored colour itself (its differences are followed anyway)
     symmetry_trust: float = 0.10
     hair_trust: float = 5.0
+    cloth_trust: float = 0.008    # the garment's colour is met this far from the seen border: 1 / sqrt = 11 edges
     symmetry_reach_m: float = 0.05
     reach_px: float = 10.0        # mirrored colours are used up to here outside the matte, pixels of a 1024 crop
     grain: float = 1.0            # grain of diffused areas relative to the photo's own
@@ -48,7 +53,8 @@ class UnseenConfig:
 class Unseen:
     """Per vertex: seen (V,) [0, 1]; guide (V,) [0, 1], how far the mirrored photo is used; colour (V, 3) sRGB 0..255;
 
-    shift (V, 3): what is added to the mirrored photo; hair (V,) bool; grain: standard deviation of the noise, 0..255.
+    shift (V, 3): what is added to the mirrored photo; hair, cloth (V,) [0, 1], where strands and where the cloth's own
+    detail are added; grain, hair_grain: standard deviation of the noise, 0..255; crown (3,) top of the head, camera frame.
     """
 
     seen: np.ndarray
@@ -56,7 +62,10 @@ class Unseen:
     colour: np.ndarray
     shift: np.ndarray
     hair: np.ndarray
+    cloth: np.ndarray
     grain: float
+    hair_grain: float
+    crown: np.ndarray
     face_hidden: bool
 
 
@@ -84,21 +93,43 @@ def plan_unseen(person: Person, body: Body, surface: Surface, near: Closest, sig
     target, trust = low.copy(), np.where(guide, config.mirror_trust, 0.0)
     hidden = (seen < 0.05) & ~guide
     _symmetry(target, trust, hidden, seen, near, body, low, config)
+    rest = near.interpolate(body.rest_vertices, body.faces)
+    garment, known = calm_colours(rest, near.interpolate(body.weights, body.faces), low, seen)
+    cloth = known & (seen < 0.10) & (cosine < 0.18)
+    detail = cloth & guide
+    target[cloth], trust[cloth], guide[cloth] = garment[cloth], config.cloth_trust, False
     hair = np.zeros(len(v), bool)
     face_hidden = person.facing == "back"
     if person.facing == "front":
-        hair = _head(target, trust, guide, seen, v, cosine, crop, low, group, person, config)
+        hair = _head(target, trust, guide, seen, v, cosine, crop, low, group, person, body, config)
     edges = mesh_edges(f)
-    soft = np.clip(2 * smooth(guide.astype(np.float64), edges, 4) - 1, 0, 1) * guide
-    soft = np.maximum(soft, seen)
-    trust = np.where(seen > 0.02, 1000.0 * seen, trust)
-    target = np.where((seen > 0.02)[:, None], low, target)
-    colour = np.clip(guided_fill(target, trust, soft, edges), 0, 255)
+    soft = _feathered(guide, edges)
+    firm = (seen > 0.02) & ~cloth & ~hair
+    trust = np.where(firm, 1000.0 * seen, trust)
+    target = np.where(firm[:, None], low, target)
+    follow = np.where(firm, np.maximum(soft, seen) * ~_beside(cloth, edges), np.where(cloth, 1.0, soft))
+    colour = np.clip(guided_fill(target, trust, follow, edges), 0, 255)
+    soft = np.maximum(soft, np.where(cloth | hair, 0.0, seen))
     inner = plate.solid > 0.9
     fine = (plate.rgb - plate.low).mean(2)[inner]
     grain = float(np.clip(config.grain * 1.48 * np.median(np.abs(fine)) if len(fine) else 0.0, 1.0, 9.0))
+    strand = _feathered(hair, edges)
+    fibre = np.abs(sample(plate.rgb, pixels) - sample(plate.soft, pixels)).mean(1)[(group == HEAD) & (seen > 0.8) & (crop[:, 1] < _face_area(person)[1])]
+    hair_grain = float(np.clip(0.8 * np.median(fibre), 2.5, 11.0)) if len(fibre) > 15 else 5.0
+    head = v[group == HEAD]
+    crown = head[np.argmin(head[:, 1])] if len(head) else v.mean(0)
     return Unseen(seen, soft.astype(np.float32), colour.astype(np.float32), (colour - low).astype(np.float32),
-                  hair, grain, face_hidden)
+                  strand.astype(np.float32), _feathered(detail, edges).astype(np.float32), grain, hair_grain, crown, face_hidden)
+
+
+def _feathered(flag: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """(V,) bool -> [0, 1]: 0 where it does not hold, rising to 1 over a few edges inside."""
+    return np.clip(2 * smooth(flag.astype(np.float64), edges, 4) - 1, 0, 1) * flag
+
+
+def _beside(flag: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """(V,) bool: some neighbour has the flag."""
+    return np.bincount(edges.ravel(), flag[edges[:, ::-1]].ravel(), len(flag)) > 0
 
 
 def _symmetry(target, trust, hidden, seen, near, body, low, config):
@@ -113,12 +144,15 @@ def _symmetry(target, trust, hidden, seen, near, body, low, config):
     trust[rows[good]] = config.symmetry_trust
 
 
-def _head(target, trust, guide, seen, v, cosine, crop, low, group, person, config):
-    """No face on the back of the head: hair from the rim instead. Modifies target, trust and guide; -> hair (V,) bool."""
+def _head(target, trust, guide, seen, v, cosine, crop, low, group, person, body, config):
+    """No face on the back of the head: hair instead, of a colour decided by statistics of crown and face.
+
+    Modifies target, trust and guide; -> hair (V,) bool.
+    """
     hair = np.zeros(len(v), bool)
     canvas, brow, chin, middle, half = _face_area(person)
     x, y = np.clip(np.floor(crop).astype(int), 0, canvas.shape[0] - 1).T
-    on_face, unseen, long = canvas[y, x] > 0, seen < 0.05, chin - brow
+    on_face, unseen, long = canvas[y, x] > 0, seen < 0.10, chin - brow
     top, sight_seen = np.isin(group, (HEAD, NECK)), seen > 0.5
     guide[unseen & on_face & ~np.isin(group, (LEFT_ARM, RIGHT_ARM))] = False
     crown = (group == HEAD) & ~on_face & sight_seen & (crop[:, 1] < brow)
@@ -128,25 +162,50 @@ def _head(target, trust, guide, seen, v, cosine, crop, low, group, person, confi
         return hair
     lab = _lab(low)
     inner = (group == HEAD) & on_face & (seen > 0.8)
-    to_hair = np.linalg.norm(lab - np.median(lab[crown], 0), axis=1)
-    to_skin = np.linalg.norm(lab - np.median(lab[inner], 0), axis=1) if inner.sum() > 20 else np.full(len(v), np.inf)
+    skin = np.median(lab[inner], 0) if inner.sum() > 20 else np.full(3, 1e3)
+    hue = np.median(lab[crown], 0)
+    to_hair, to_skin = np.linalg.norm(lab - hue, axis=1), np.linalg.norm(lab - skin, axis=1)
+    bald = np.linalg.norm(hue - skin) < 9
     hair_like = ~on_face & (to_hair < to_skin) & (to_hair < 40)
     aside = np.abs(crop[:, 0] - middle) > 0.85 * half
-    seeds = crown | (top & hair_like & sight_seen & ((crop[:, 1] < chin) | aside))
+    seeds = (crown & (bald | hair_like)) | (top & hair_like & sight_seen & ((crop[:, 1] < chin) | aside))
+    source = np.nonzero(seeds)[0]
+    if len(source) < 5:
+        return hair
     hanging = seeds & (crop[:, 1] > chin)
     bottom = chin - 0.30 * long                                     # the nape's hair line of short hair
     if hanging.sum() > 25:
         bottom = float(np.quantile(crop[hanging, 1], 0.9))
-    rows = np.nonzero(top & unseen & (cosine < 0.1) & (crop[:, 1] < bottom) & ~hair_like)[0]
+    distance, near = cKDTree(v[source]).query(v, k=min(24, len(source)))
+    behind = _behind_ears(v, body)
+    around = cKDTree(v[sight_seen]).query(v, k=9)[1]
+    rim_hair = hair_like[np.nonzero(sight_seen)[0][around]].mean(1) > 0.5
+    place = top & unseen & (cosine < 0.2) & (crop[:, 1] < bottom)
+    rows = np.nonzero(place & (behind | rim_hair | (crop[:, 1] < brow)))[0]
+    bare = top & unseen & (cosine < 0.2)               # ears, cheeks, jaw: what is seen next to them goes on
+    guide[bare], trust[bare] = False, 0.0
     if not len(rows):
         return hair
-    source = np.nonzero(seeds)[0]
-    k = min(80, len(source))
-    near = cKDTree(v[source]).query(v[rows], k=k)[1].reshape(len(rows), k)
+    own = np.nonzero(seeds & crown)[0] if (seeds & crown).sum() > 50 else source
+    light, dark = np.quantile(lab[own, 0], (0.65, 0.1))             # the back has fewer highlights than the brow
+    mean = np.median(low[own if bald else own[(lab[own, 0] <= light) & (lab[own, 0] >= dark)]], 0)
+    share = 0.8 * np.exp(-(distance[rows].mean(1, keepdims=True) / 0.04) ** 2)
     ramp = np.clip((bottom - crop[rows, 1]) / max(0.12 * long, 1.0), 0, 1)
-    guide[rows], target[rows], trust[rows] = False, low[source[near]].mean(1), config.hair_trust * ramp
-    hair[rows[ramp > 0.5]] = True
+    guide[rows] = False
+    target[rows] = share * low[source[near[rows]]].mean(1) + (1 - share) * mean
+    trust[rows] = config.hair_trust * ramp * np.where(cosine[rows] < 0.1, 1.0, 0.05)
+    hair[rows[ramp > 0.5]] = not bald
     return hair
+
+
+def _behind_ears(v: np.ndarray, body: Body) -> np.ndarray:
+    """(V,) bool: behind the plane through the ears of the fitted head."""
+    own = np.asarray(body.vertices, np.float64)[body.part == JOINT["head"]]
+    if len(own) < 10:
+        return np.ones(len(v), bool)
+    forward = np.asarray(body.camera_from_rest)[JOINT["head"], :3, 2]
+    along = own @ forward
+    return v @ forward < along.min() + 0.46 * np.ptp(along)
 
 
 def _face_area(person):

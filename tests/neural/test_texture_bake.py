@@ -45,7 +45,7 @@ def scene(shape):
     person = SimpleNamespace(
         camera=camera, photo_from_crop=np.diag([FINE / SIZE, FINE / SIZE, 1.0]), crop=mean(picture).round().astype(np.uint8),
         mask=mean(fine.hit.astype(np.float32))[..., 0].astype(np.float32), face=None, landmarks=marks, facing="side")
-    body = SimpleNamespace(vertices=v, faces=f, part=np.zeros(len(v), np.uint8), rest_vertices=v, weights=None,
+    body = SimpleNamespace(vertices=v, faces=f, part=np.zeros(len(v), np.uint8), rest_vertices=v, weights=np.eye(24)[np.zeros(len(v), int)],
                            uv=np.random.default_rng(0).random((len(v), 2)).astype(np.float32), uv_faces=f)
     surface = SimpleNamespace(vertices=v, faces=f, normals=n, watertight=True)
     photo = SimpleNamespace(rgb=picture.round().astype(np.uint8))

@@ -1,0 +1,98 @@
+"""What the unseen side is given: garments without prints, hair without faces, and the same charts as by brute force."""
+
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from neural.contract.frames import Camera
+from neural.contract.joints import JOINT
+from neural.geometry.calm import calm_colours
+from neural.geometry.fill import strands
+from neural.geometry.plate import make_plate
+from neural.geometry.raster import rasterize
+from neural.geometry.unwrap import _touches, _uncovered
+
+_spec = importlib.util.spec_from_file_location("unwrap_shapes", Path(__file__).with_name("test_texture_unwrap.py"))
+_shapes = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_shapes)
+SHIRT, TROUSERS, PRINT = np.array([120.0, 60, 40]), np.array([30.0, 40, 90]), np.array([250.0, 250, 250])
+
+
+def dressed(n=6000, seed=0):
+    """Points of a trunk: shirt above trousers (belt line at 0.1), a white print and a zip down the middle of the front."""
+    rng = np.random.default_rng(seed)
+    x, y, z = rng.uniform(-0.18, 0.18, n), rng.uniform(-0.2, 0.4, n), rng.choice([-0.1, 0.1], n)
+    colour = np.where((y > 0.1)[:, None], SHIRT, TROUSERS) + rng.normal(0, 3, (n, 3))
+    colour[(np.abs(x) < 0.08) & (y > 0.15) & (y < 0.25)] = PRINT
+    colour[np.abs(x) < 0.01] = PRINT
+    weights = np.eye(24)[np.full(n, JOINT["spine2"])]
+    return np.stack([x, y, z], 1), weights, colour, (z > 0).astype(float)
+
+
+def test_prints_go_and_the_belt_line_stays():
+    rest, weights, colour, seen = dressed()
+    calm, known = calm_colours(rest, weights, colour, seen)
+    back = known & (seen == 0)
+    assert back.any() and not known[rest[:, 1] > 0.3].any()                # the neckline is the mirrored photo's
+    off = np.abs(rest[:, 1] - 0.1) > 0.02                                  # two rings from the belt
+    right = np.where((rest[:, 1] > 0.1)[:, None], SHIRT, TROUSERS)
+    assert np.abs(calm - right)[back & off].max() < 8
+
+
+def test_too_little_seen_is_left_alone():
+    rest, weights, colour, _ = dressed()
+    seen = np.zeros(len(rest))
+    seen[:30] = 1
+    calm, known = calm_colours(rest, weights, colour, seen)
+    assert not known.any() and (calm == colour).all()
+
+
+def test_detail_holds_the_weave_but_no_print():
+    side = 256
+    grid = np.indices((side, side))
+    weave = np.where(grid.sum(0) % 4 < 2, 4.0, -4.0)
+    rgb = np.repeat((120 + weave)[..., None], 3, 2)
+    rgb[100:140, 60:200] = np.where((grid[1][100:140, 60:200] // 8 % 2 == 0)[..., None], 240, 20)
+    plate = make_plate(rgb.astype(np.uint8), np.ones((side, side), np.float32), np.eye(3), 1.0, 3.0)
+    plain, printed = plate.detail[30:70, 30:-30], plate.detail[105:135, 70:190]
+    assert plain.std() > 2 and np.abs(printed).max() < plain.std()
+
+
+def test_strands_run_down_from_the_crown():
+    """At the back of a head the noise changes far faster across than along; standard deviation about 1; repeatable."""
+    y, x = np.meshgrid(np.linspace(0.05, 0.2, 160), np.linspace(-0.04, 0.04, 160), indexing="ij")
+    points = np.stack([x, y, np.full_like(x, 0.09)], -1)
+    noise = strands(points.reshape(-1, 3)).reshape(160, 160)
+    across = np.abs(np.diff(noise, axis=1)).mean() / (0.08 / 159)
+    along = np.abs(np.diff(noise, axis=0)).mean() / (0.15 / 159)
+    assert across > 4 * along and 0.6 < noise.std() < 1.6
+    assert (noise == strands(points.reshape(-1, 3)).reshape(160, 160)).all()
+
+
+def brute(v, f, view):
+    """All pairs of faces that one pixel shows: drawn one at a time."""
+    owner = np.zeros((view.height, view.width), int)
+    for row in range(len(f)):
+        owner += rasterize(v, f[row:row + 1], view).hit
+    return owner
+
+
+def test_charts_do_not_overlap_whatever_is_looked_at_again():
+    v, f = _shapes.two_spheres()
+    camera = Camera.from_fov(96, 96, 30)
+    centre = v[f].mean(1)
+    towards = (np.cross(v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]]) * centre).sum(1) < 0
+    f, centre = f[towards], centre[towards]
+    alive = _uncovered(v, f, centre, camera, False, "cpu")
+    assert 0.5 < alive.mean() < 1
+    assert brute(v, f[alive], camera).max() <= 1
+
+
+def test_touching_boxes():
+    marked = np.zeros((20, 30), bool)
+    marked[5, 7] = True
+    corners = np.array([[[6.2, 4.1], [8.3, 4.2], [7.1, 6.4]], [[9.5, 5.1], [12, 5.2], [10, 9]], [[7.2, 5.2], [7.4, 5.3], [7.3, 5.6]]])
+    assert _touches(corners, marked).tolist() == [True, False, True]
+    assert cv2.countNonZero(marked.astype(np.uint8)) == 1
