@@ -14,7 +14,7 @@ from ..contract.joints import JOINT
 CELL = 0.008           # length of a ring of a limb, metres
 STEADY = 13            # rings over which the middle colour is taken again: belts stay, wrinkles go
 COLLAR = 0.13          # this far down from the top of the trunk the neckline's shape matters: left to the mirrored photo
-BORDER = 2.0           # power of the weights: above 1 the borders between limbs are narrower than those of the skin
+BORDER = 4.0           # power of the weights: above 1 the borders between limbs are narrower than those of the skin
 FEWEST = 40            # seen vertices that a limb needs
 _LEFT = ("left_hip", "left_knee"), ("left_shoulder", "left_elbow")
 LIMBS = tuple((tuple(JOINT[j] for j in names), axis, trunk) for names, axis, trunk in (

@@ -95,7 +95,7 @@ def plan_unseen(person: Person, body: Body, surface: Surface, near: Closest, sig
     _symmetry(target, trust, hidden, seen, near, body, low, config)
     rest = near.interpolate(body.rest_vertices, body.faces)
     garment, known = calm_colours(rest, near.interpolate(body.weights, body.faces), low, seen)
-    cloth = known & (seen < 0.10) & (cosine < 0.18)
+    cloth = known & (seen < 0.10) & (cosine < 0.06)
     detail = cloth & guide
     target[cloth], trust[cloth], guide[cloth] = garment[cloth], config.cloth_trust, False
     hair = np.zeros(len(v), bool)
@@ -174,7 +174,8 @@ def _head(target, trust, guide, seen, v, cosine, crop, low, group, person, body,
         return hair
     hanging = seeds & (crop[:, 1] > chin)
     bottom = chin - 0.30 * long                                     # the nape's hair line of short hair
-    if hanging.sum() > 25:
+    by_jaw = seeds & (crop[:, 1] > chin - 0.35 * long) & (crop[:, 1] <= chin)
+    if hanging.sum() > 25 and by_jaw.sum() > 25:                    # else it is a collar of the hair's colour
         bottom = float(np.quantile(crop[hanging, 1], 0.9))
     distance, near = cKDTree(v[source]).query(v, k=min(24, len(source)))
     behind = _behind_ears(v, body)
