@@ -43,6 +43,7 @@ class UnseenConfig:
     mirror_trust: float = 0.02    # pull towards the mirrored colour itself (its differences are followed anyway)
     symmetry_trust: float = 0.10
     hair_trust: float = 5.0
+    nape_trust: float = 0.15
     cloth_trust: float = 0.008    # the garment's colour is met this far from the seen border: 1 / sqrt = 11 edges
     symmetry_reach_m: float = 0.05
     reach_px: float = 10.0        # mirrored colours are used up to here outside the matte, pixels of a 1024 crop
@@ -185,6 +186,9 @@ def _head(target, trust, guide, seen, v, cosine, crop, low, group, person, body,
     rows = np.nonzero(place & (behind | rim_hair | (crop[:, 1] < brow)))[0]
     bare = top & unseen & (cosine < 0.2)               # ears, cheeks, jaw: what is seen next to them goes on
     guide[bare], trust[bare] = False, 0.0
+    nape = bare & behind & ~rim_hair & (crop[:, 1] >= bottom) & (crop[:, 1] < chin + 0.12 * long)
+    if inner.sum() > 20:                                            # in the shade of the hair, above any collar
+        target[nape], trust[nape] = 0.85 * np.median(low[inner], 0), config.nape_trust
     if not len(rows):
         return hair
     own = np.nonzero(seeds & crown)[0] if (seeds & crown).sum() > 50 else source

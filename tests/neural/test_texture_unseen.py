@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from neural.contract.frames import Camera
-from neural.contract.joints import JOINT
+from neural.contract.joints import JOINT, LANDMARK
 from neural.geometry.calm import calm_colours
 from neural.geometry.fill import strands
 from neural.geometry.plate import make_plate
@@ -96,3 +96,35 @@ def test_touching_boxes():
     corners = np.array([[[6.2, 4.1], [8.3, 4.2], [7.1, 6.4]], [[9.5, 5.1], [12, 5.2], [10, 9]], [[7.2, 5.2], [7.4, 5.3], [7.3, 5.6]]])
     assert _touches(corners, marked).tolist() == [True, False, True]
     assert cv2.countNonZero(marked.astype(np.uint8)) == 1
+
+
+def test_the_back_of_a_head_is_hair():
+    """A ball with a face on fair hair: behind the ears hair of the hair's own colour, never the face."""
+    bake = importlib.util.spec_from_file_location("bake_scene", Path(__file__).with_name("test_texture_bake.py"))
+    module = importlib.util.module_from_spec(bake)
+    bake.loader.exec_module(module)
+    hair, skin = np.array([150.0, 110, 50]), np.array([225.0, 170, 150])
+
+    def pattern(points):
+        x, y, _ = (points - (0, 0, 2.5)).T
+        face = (x / 0.24) ** 2 + ((y - 0.08) / 0.34) ** 2 < 1
+        return np.where(face[:, None] | (y > 0.28)[:, None], skin, hair)
+
+    module.pattern = pattern
+    photo, person, body, normals, surface = module.scene(_shapes.sphere(72, 48))
+    person.facing = "front"
+    centre, metre = person.camera.width / 2, person.camera.fx / 2.3
+    for name, (x, y) in {"left_eye": (0.08, 0), "right_eye": (-0.08, 0), "mouth_left": (0.06, 0.2), "mouth_right": (-0.06, 0.2),
+                         "left_ear": (0.24, 0.05), "right_ear": (-0.24, 0.05)}.items():
+        person.landmarks[LANDMARK[name]] = centre + x * metre, centre + y * metre
+    body.part[:] = JOINT["head"]
+    body.weights = np.eye(24)[body.part]
+    body.camera_from_rest = np.tile(np.diag([1.0, -1, -1, 1]), (24, 1, 1))       # the head looks at the camera
+    texture = module.paint_texture(photo, person, body, normals, None, surface, None,
+                                   module.Context(module.JobOptions(preset="draft")))
+    x, y, z = (surface.vertices - (0, 0, 2.5)).T
+    colour = texture.vertex_color.astype(float)
+    back = (z > 0.15) & (y < 0.05)
+    assert back.sum() > 100 and np.abs(colour[back] - hair).max(1).mean() < 20
+    to_skin, to_hair = np.linalg.norm(colour - skin, axis=1), np.linalg.norm(colour - hair, axis=1)
+    assert (to_hair[back] < to_skin[back]).all()
