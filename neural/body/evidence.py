@@ -8,6 +8,7 @@ import numpy as np
 
 from ..contract.frames import Camera
 from ..contract.joints import LANDMARK
+from .lift import Attitude
 
 BONES = (
     ("left_hip", "left_knee", 1.0), ("right_hip", "right_knee", 1.0), ("left_knee", "left_ankle", 1.0),
@@ -58,6 +59,8 @@ class Evidence:
     head        (3, 3) float64 rotation of the head in camera axes from the face mesh, or None.
     hands       (2, 2) float64 pixels of the middle knuckles of the left and right hand; NaN = not seen.
     facing      "front", "back" or "side".
+    attitude    the lifter's answer, or None; then `world` are the landmarks of its body,
+    plain       and these the 3D landmarks as without it (they say better who stands straight), else None.
     """
 
     view: Camera
@@ -69,6 +72,8 @@ class Evidence:
     head: np.ndarray | None
     hands: np.ndarray
     facing: str
+    attitude: Attitude | None = None
+    plain: np.ndarray | None = None
 
     def at(self, name: str) -> np.ndarray:
         """(3,) world landmark."""
@@ -80,6 +85,12 @@ class Evidence:
     def direction(self, a: str, b: str) -> np.ndarray:
         """Unit vector from a to b, camera axes."""
         d = self.at(b) - self.at(a)
+        return d / max(float(np.linalg.norm(d)), 1e-6)
+
+    def _plainly(self, a: str, b: str) -> np.ndarray:
+        """Like direction, by the 3D landmarks themselves."""
+        world = self.world if self.plain is None else self.plain
+        d = world[LANDMARK[b]] - world[LANDMARK[a]]
         return d / max(float(np.linalg.norm(d)), 1e-6)
 
     @property
@@ -105,8 +116,8 @@ class Evidence:
         hip, knee, ankle = (LANDMARK[f"{side}_{n}"] for n in ("hip", "knee", "ankle"))
         if self.trust[knee] < 0.3 or self.trust[ankle] < 0.3:
             thigh_seen = min(self.trust[hip], self.trust[knee]) > 0.5
-            return not thigh_seen or self.direction(f"{side}_hip", f"{side}_knee")[1] > 0.7
-        thigh, shin = self.direction(f"{side}_hip", f"{side}_knee"), self.direction(f"{side}_knee", f"{side}_ankle")
+            return not thigh_seen or self._plainly(f"{side}_hip", f"{side}_knee")[1] > 0.7
+        thigh, shin = self._plainly(f"{side}_hip", f"{side}_knee"), self._plainly(f"{side}_knee", f"{side}_ankle")
         a, b = self.pixels[knee] - self.pixels[hip], self.pixels[ankle] - self.pixels[knee]
         whole = self.pixels[ankle] - self.pixels[hip]
         bend = np.degrees(np.arccos(np.clip(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-6), -1, 1)))
@@ -117,9 +128,16 @@ class Evidence:
     @property
     def stands(self) -> bool:
         """Upright on straight legs, as far as the photo shows: nothing speaks for a lean to or from the camera."""
-        up = 0.5 * (self.at("left_shoulder") + self.at("right_shoulder") - self.at("left_hip") - self.at("right_hip"))
+        world = self.world if self.plain is None else self.plain
+        at = lambda name: world[LANDMARK[name]]
+        up = 0.5 * (at("left_shoulder") + at("right_shoulder") - at("left_hip") - at("right_hip"))
         up = up / max(float(np.linalg.norm(up)), 1e-6)
         hips = max(self.seen("left_hip"), self.seen("right_hip"))
+        if self.attitude is not None and hips >= 0.3:          # the lifter, too, must hold it for possible
+            down = [self.direction(f"{s}_{a}", f"{s}_{b}")[1] for s in ("left", "right") for a, b in (("hip", "knee"), ("knee", "ankle"))
+                    if self.seen(f"{s}_{b}") >= 0.3]
+            if min(down, default=1.0) < 0.85 or self.attitude.rotations[9, 1, 1] > -0.85:
+                return False
         return bool(self.standing_leg("left") and self.standing_leg("right") and (up[1] < -0.94 or hips < 0.3))
 
     def wrist_in_front(self, side: str) -> bool:

@@ -13,6 +13,7 @@ import torch
 
 from ..contract.joints import JOINT, LANDMARK
 from .evidence import BONES, Evidence
+from .lift import BONE_JOINT
 from .model import BodyModel
 from .prior import PosePrior
 from .torch_skinning import forward_kinematics, rotation_matrices, skin
@@ -37,10 +38,19 @@ class Spreads:
     silhouette: float = 0.006
     contour: float = 0.012
     betas: float = 1.0
+    lifted: float = 0.5           # the lifter's own uncertainties are multiplied by this (chosen on val pictures, as are the next)
+    lifted_least: float = 3.0     # degrees: below this it is not believed
+    lifted_upright: float = 1.0   # weights of the hand-set assumptions when the lifter speaks about depth
+    lifted_floor: float = 1.0
+    lifted_prior: float = 0.5
 
 
 TORSO = (("pelvis", 0.06), ("spine2", 0.0), ("spine3", 0.07))
 """Joints round which an ellipse bounds the trunk, with the height of its middle above the joint in metres."""
+
+
+TURNED = ("pelvis", "spine3", "head", "left_ankle", "right_ankle")
+"""Joints whose whole rotation the lifter says; of the others only the direction of the bone counts."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,15 @@ class Objective:
         self.bone_dir = t(np.stack([e.direction(a, b) for a, b, _ in BONES]))
         self.bone_trust = t([w * min(e.seen(a), e.seen(b)) * (0.2 if e.standing_leg(a.split("_")[0]) and a[-3:] in ("hip", "nee") else 1.0)
                              for a, b, w in BONES])            # the 3D landmarks bend the knees of everybody who stands
+        self.bone_spread = t(np.full(len(BONES), self.s.direction * np.pi / 180))
+        self.attitude = None
+        if e.attitude is not None:
+            a = e.attitude
+            self.bone_spread = t([_spread(a.axis[BONE_JOINT[x, y]], 1.25, self.s) for x, y, _ in BONES])
+            legs = lambda x: e.stands and x[-3:] in ("hip", "nee")
+            self.bone_trust = t([w * (0.2 if legs(x) else 1.0) for x, _, w in BONES])   # its uncertainty already knows what is not seen
+            rows = [JOINT[n] for n in TURNED if n == "head" or not e.stands]
+            self.attitude = (rows, t(a.rotations[rows]), t([_spread(a.turn[j], 1.6, self.s) for j in rows]))
         self.standing = tuple(e.standing_leg(s) for s in ("left", "right"))
         self.stands = e.stands
         self.front = tuple(e.wrist_in_front(s) for s in ("left", "right"))
@@ -139,12 +158,16 @@ class Objective:
         out["landmarks"] = (self.mark_weight * _soft(miss.sum(1), 4.0)).sum()
         d = b.marks[self.b] - b.marks[self.a]
         d = d / d.norm(dim=1, keepdim=True)
-        out["directions"] = 0.5 * (self.bone_trust * _soft(((d - self.bone_dir) ** 2).sum(1) / (s.direction * rad) ** 2, 2.0)).sum()
-        out["prior"] = self.prior.energy(b.pose)
+        out["directions"] = 0.5 * (self.bone_trust * _soft(((d - self.bone_dir) ** 2).sum(1) / self.bone_spread ** 2, 2.0)).sum()
+        if self.attitude is not None:
+            rows, turned, spread = self.attitude
+            out["attitude"] = 0.5 * _soft(0.5 * ((b.world[rows] - turned) ** 2).sum((1, 2)) / spread ** 2, 2.0).sum()
+        trust = (1.0, 1.0, 1.0) if self.attitude is None or self.stands else (s.lifted_prior, s.lifted_upright, s.lifted_floor)
+        out["prior"] = self.prior.energy(b.pose, trust[0])
         out["betas"] = 0.5 * ((b.betas / s.betas) ** 2).sum()
         out["tilt"] = 0.5 * (x[-1] / (s.tilt * rad)) ** 2
-        out["upright"] = self._upright(b, rad)
-        out["floor"] = self._floor(b, rad)
+        out["upright"] = trust[1] * self._upright(b, rad)
+        out["floor"] = trust[2] * self._floor(b, rad)
         out["head"] = self._head(b, rad)
         out["hands"] = self._hands(b)
         if silhouette is not None:
@@ -226,6 +249,11 @@ class Objective:
                 miss = ((knuckle - torch.as_tensor(hands[k])) / (self.s.landmark * self.size)) ** 2
                 energy = energy + 2.0 * _soft(miss.sum(), 3.0)
         return 0.5 * energy
+
+
+def _spread(expected: float, mean: float, s: Spreads) -> float:
+    """Expected error -> spread, radians. mean: expected length of a normal vector of spread 1 (2 degrees of freedom: 1.25; 3: 1.6)."""
+    return s.lifted * max(expected / mean, np.radians(s.lifted_least))
 
 
 def _soft(square: torch.Tensor, knee: float) -> torch.Tensor:

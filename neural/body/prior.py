@@ -49,16 +49,16 @@ class PosePrior:
     high: torch.Tensor
     twists: tuple[tuple[int, int, float, float, float, float], ...]
 
-    def energy(self, pose: torch.Tensor) -> torch.Tensor:
-        """(24, 3) axis-angle -> scalar. Row 0 is free. Pull to the mean with a robust tail (a bent back costs less than
+    def energy(self, pose: torch.Tensor, trust: float = 1.0) -> torch.Tensor:
+        """(24, 3) axis-angle -> scalar. trust: weight of the pull, not of the limits. Row 0 is free. Pull to the mean with a robust tail (a bent back costs less than
         quadratically), and a stiff wall at the limits."""
         pull = ((pose - self.mean) / self.spread)[1:] ** 2
-        energy = (2 * (torch.sqrt(1 + pull) - 1)).sum() * 0.5
+        energy = (2 * (torch.sqrt(1 + pull) - 1)).sum() * 0.5 * trust
         wall = (torch.relu(pose - self.high) + torch.relu(self.low - pose))[1:] / _WALL
         energy = energy + (wall ** 2).sum()
         for joint, axis, mean, spread, low, high in self.twists:
             t = twist(pose[joint:joint + 1], axis)[0]
-            energy = energy + 0.5 * ((t - mean) / spread) ** 2
+            energy = energy + 0.5 * trust * ((t - mean) / spread) ** 2
             energy = energy + ((torch.relu(t - high) + torch.relu(low - t)) / _WALL) ** 2
         return energy
 

@@ -14,6 +14,10 @@ UP = np.array([0.0, -1.0, 0.0])
 """Up in camera axes for a level camera."""
 
 
+LIFTED = ("pelvis", "spine1", "spine2", "spine3", "neck", "head", "left_collar", "right_collar", "left_ankle", "right_ankle")
+"""Joints that start as the lifter turns them; limbs follow its bones, hinges as hinges."""
+
+
 def _angle(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b))
 
@@ -26,6 +30,9 @@ def first_pose(e: Evidence) -> np.ndarray:
     root = frame(x=None, y=up, z=np.cross(across, up))          # left = +X, up = +Y -> front = +Z
     local = matrix_from_axis_angle(poses.RELAXED)
     local[0] = root
+    if e.attitude is not None:
+        for name in LIFTED:
+            local[JOINT[name]] = e.attitude.local[JOINT[name]]
     for j in range(24):
         world[j] = local[j] if j == 0 else world[SMPL_PARENTS[j]] @ local[j]
         target = _limb(e, j, world[SMPL_PARENTS[j]] if j else root)

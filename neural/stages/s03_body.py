@@ -9,12 +9,14 @@ import numpy as np
 from ..body import face
 from ..body.evidence import Evidence, without_forward_bias
 from ..body.fit import fit
+from ..body.lift import lift, lifter
 from ..body.model import BodyModel
 from ..context import Context
 from ..contract.frames import Camera
 from ..contract.joints import LANDMARK
 from ..geometry.normals import vertex_normals
 from ..geometry.raster import rasterize
+from ..nets.lifter import Lifter
 from .s02_person import Person
 
 NAME = "s03_body"
@@ -99,7 +101,10 @@ def fit_body(person: Person, model: BodyModel, context: Context) -> Body:
     """
     for code, sentence in model.warnings:
         context.warn(code, sentence)
-    evidence = evidence_of(person, model)
+    net = lifter()
+    if net is None:
+        context.warn("body.no-lifter", "The network that judges depth is not installed; the pose in depth is rougher.")
+    evidence = evidence_of(person, model, net)
     _say_what_is_missing(person, evidence, context)
     result = fit(model, evidence, step=lambda done, of: context.step(done, of + 1))
     scale, guess = _scale(model, result.betas, context)
@@ -117,26 +122,19 @@ def fit_body(person: Person, model: BodyModel, context: Context) -> Body:
         camera_from_rest=transforms, faces=model.faces, weights=single(model.weights), uv=model.uv, uv_faces=model.uv_faces,
         part=model.part, height_m=model.standing_height(result.betas, scale), height_is_guess=guess,
         error_px=result.error_px, maps=maps, up=np.array([0.0, -np.cos(result.tilt), np.sin(result.tilt)]),
+        method="landmark+silhouette fit" if net is None else "lifter+landmark+silhouette fit",
     )
 
 
-def evidence_of(person: Person, model: BodyModel) -> Evidence:
-    """The person's landmarks, mask and face as the fit wants them; what lies outside the photo counts as unseen."""
+def evidence_of(person: Person, model: BodyModel, net: Lifter | None = None) -> Evidence:
+    """The person's landmarks, mask and face as the fit wants them; what lies outside the photo counts as unseen. net: the lifter, or None."""
     pixels = person.landmarks.astype(np.float64)
     side = person.mask.shape[0]
     at = np.floor(pixels).astype(int)
     on = ((at >= 0) & (at < side)).all(1)
     at = np.clip(at, 0, side - 1)
     on &= person.inside[at[:, 1], at[:, 0]]
-    trust = np.where(on, np.clip((person.visibility - 0.15) / 0.6, 0, 1), 0.0)
-    for side in ("left", "right"):                             # a hand that is nowhere: the elbow at the photo's border is half a guess
-        if person.visibility[LANDMARK[f"{side}_wrist"]] < 0.12:
-            half = 0.4 * trust[LANDMARK[f"{side}_elbow"]]
-            trust[LANDMARK[f"{side}_elbow"]] = half if half > 0.3 else 0.0
-    for chain in LIMBS:                                        # nobody sees a hand whose arm he does not see: on portraits
-        for side in ("left", "right"):                         # BlazePose puts such hands on the face
-            if trust[LANDMARK[f"{side}_{chain[0]}"]] < 0.3:
-                trust[[LANDMARK[f"{side}_{name}"] for name in chain[1:]]] = 0.0
+    trust = trust_of(person.visibility, on)
     hands = np.full((2, 2), np.nan)
     for k, hand in enumerate((person.left_hand, person.right_hand)):
         if hand is not None and trust[LANDMARK[("left_wrist", "right_wrist")[k]]] > 0.3:
@@ -144,7 +142,27 @@ def evidence_of(person: Person, model: BodyModel) -> Evidence:
     head = None
     if person.face is not None:
         head = face.head_rotation(person.face.astype(np.float64), person.camera, model)
-    return Evidence(person.camera, pixels, trust, _towards(person), person.mask, person.inside, head, hands, person.facing)
+    attitude = None
+    if net is not None:
+        attitude = lift(net, model, person.camera, pixels, trust, person.landmarks_world.astype(np.float64))
+    plain = _towards(person)
+    world = plain if attitude is None else attitude.landmarks
+    return Evidence(person.camera, pixels, trust, world, person.mask, person.inside, head, hands, person.facing, attitude,
+                    plain if attitude is not None else None)
+
+
+def trust_of(visibility: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(33,) visibility and whether the landmark lies within the photo -> (33,) trust in [0, 1]."""
+    trust = np.where(inside, np.clip((visibility - 0.15) / 0.6, 0, 1), 0.0)
+    for side in ("left", "right"):                             # a hand that is nowhere: the elbow at the photo's border is half a guess
+        if visibility[LANDMARK[f"{side}_wrist"]] < 0.12:
+            half = 0.4 * trust[LANDMARK[f"{side}_elbow"]]
+            trust[LANDMARK[f"{side}_elbow"]] = half if half > 0.3 else 0.0
+    for chain in LIMBS:                                        # nobody sees a hand whose arm he does not see: on portraits
+        for side in ("left", "right"):                         # BlazePose puts such hands on the face
+            if trust[LANDMARK[f"{side}_{chain[0]}"]] < 0.3:
+                trust[[LANDMARK[f"{side}_{name}"] for name in chain[1:]]] = 0.0
+    return trust
 
 
 def _towards(person: Person) -> np.ndarray:

@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull
 from neural.contract.errors import OptionError
 from neural.contract.frames import BLENDER_FROM_CAMERA, Camera
 
-from .assets import load_avatar, load_bone_map, load_poses
+from .assets import PoseLibrary, load_avatar, load_bone_map, load_poses
 from .posing import pose_avatar
 
 
@@ -91,11 +91,11 @@ class Scene:
         return self.faces[self.person[self.faces[:, 0]] == person]
 
 
-def build(shot: Shot, root: Path) -> Scene:
-    """Pose the people of a shot, stand them on the floor, place the camera."""
+def build(shot: Shot, root: Path, library: PoseLibrary | None = None) -> Scene:
+    """Pose the people of a shot, stand them on the floor, place the camera. library: poses to take instead of the assets' own."""
     if not shot.subjects:
         raise OptionError("option.avatar", "A picture needs at least one person.", "Name an avatar.")
-    library, bone_map = load_poses(root), load_bone_map(root)
+    library, bone_map = library or load_poses(root), load_bone_map(root)
     world, normals, faces, uv, texture, textures, person, joints, heights = ([] for _ in range(9))
     start = 0
     for k, subject in enumerate(shot.subjects):

@@ -1,0 +1,1 @@
+"""Learned lifter of s03: how it is trained and scored."""
