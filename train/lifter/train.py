@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
     while spent < total:
         part = spent / total
         for group in solver.param_groups:
-            group["lr"] = config.rate * min(step / 300 + 0.02, 1) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * part)))
+            group["lr"] = float(config.rate * min(step / 300 + 0.02, 1) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * part))))
         b = people.batch(config.batch)
         b = Batch(*(v.to(device) for v in vars(b).values()))
         loss, numbers = loss_of(net.train()(b.x), b, people, config.place)
