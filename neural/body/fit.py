@@ -54,7 +54,8 @@ def _fit(model, e, config, step):
     move = first_translation(e, model, pose)
     standing = (e.standing_leg("left"), e.standing_leg("right"))
     hanging = tuple(e.seen(f"{side}_elbow") < 0.3 for side in ("left", "right"))
-    objective = Objective(model, e, pose_prior(standing, hanging), matrix_from_axis_angle(pose[0]), config.betas, config.spreads)
+    objective = Objective(model, e, pose_prior(standing, hanging), matrix_from_axis_angle(pose[0]), config.betas, config.spreads,
+                          distance=float(move[2]))
     x = torch.tensor(objective.start(pose, move), dtype=torch.float64)
     outline = Silhouette(e.mask, e.inside, _head_box(e))
     for i, count in enumerate(config.rounds):

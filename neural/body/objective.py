@@ -28,7 +28,10 @@ class Spreads:
     stand: float = 1.2            # how far a person who stands leans to or from the camera
     trunk_depth: float = 8.0      # the same for the trunk of one who does not plainly stand; may be given up
     leg_depth: float = 5.0
-    tilt: float = 1.5             # camera pitch; more would let a standing person lean
+    tilt: float = 1.5             # camera pitch when the feet, and so the floor, are not seen: about level
+    tilt_seen: float = 3.0        # added to what the camera's unknown height makes of it
+    camera_m: tuple[float, float] = (1.35, 0.35)   # height of the camera above the floor: most photos are taken by somebody who stands
+    tilt_share: float = 0.6       # how much of it is believed: the field of view is a guess, and photos are cropped
     head: float = 6.0             # face mesh
     head_level: float = 6.0       # no face mesh: the head is held level
     foot_flat: float = 6.0
@@ -71,7 +74,7 @@ class Objective:
     """Holds the tensors of one person. `x` (86,) = turn of the root 3, pose 23 x 3, translation 3, betas 10, camera tilt 1."""
 
     def __init__(self, model: BodyModel, e: Evidence, prior: PosePrior, root: np.ndarray, betas: int = 10,
-                 spreads: Spreads = Spreads(), outline: int = 1500):
+                 spreads: Spreads = Spreads(), outline: int = 1500, distance: float | None = None):
         t = lambda a: torch.as_tensor(np.ascontiguousarray(a, np.float64))
         self.e, self.prior, self.s, self.model = e, prior, spreads, model
         self.n = min(betas, model.betas_count)
@@ -106,11 +109,27 @@ class Objective:
         self.ellipses = _trunk(model)
         self.feet = min(e.trust[LANDMARK[n]] for n in ("left_ankle", "right_ankle", "left_foot_index", "right_foot_index"))
         self.sole = _sole(model)
+        self.tilt = self._expected_tilt(distance)
+
+    def _expected_tilt(self, distance: float | None) -> tuple[float, float]:
+        """Mean and spread, radians, of the camera's tilt (negative: it looks down). Where the feet are in the picture says under which
+        angle the floor is seen there; a camera at the usual height and at that distance sees it under another; the
+        difference is the camera's pitch."""
+        level = 0.0, float(np.radians(self.s.tilt))
+        if distance is None or self.feet <= 0.3:
+            return level
+        feet = np.mean([self.e.pixels[LANDMARK[f"{side}_heel"], 1] for side in ("left", "right")])
+        below = np.arctan((feet - self.e.view.cy) / self.e.view.fy)
+        height, unsure = self.s.camera_m
+        pitch = np.arctan2(height, distance) - below
+        spread = np.hypot(unsure / distance / (1 + (height / distance) ** 2), np.radians(self.s.tilt_seen)) * self.s.tilt_share
+        return -self.s.tilt_share * float(np.clip(pitch, np.radians(-8), np.radians(15))), float(spread)
 
     def start(self, pose: np.ndarray, translation: np.ndarray) -> np.ndarray:
         x = np.zeros(3 + 69 + 3 + self.n + 1)
         x[3:72] = pose[1:].ravel()
         x[72:75] = translation
+        x[-1] = self.tilt[0]
         return x
 
     def steps(self) -> torch.Tensor:
@@ -121,7 +140,7 @@ class Objective:
         width = torch.as_tensor(np.sqrt((self.model.directions[..., :self.n] ** 2).sum(1).mean(0)))
         place = torch.tensor([0.2, 0.2, 0.8], dtype=torch.float64) * landmark
         betas = 1 / torch.sqrt(1 / self.s.betas ** 2 + 10 * (width / landmark) ** 2)
-        tilt = torch.tensor([self.s.tilt * np.pi / 180], dtype=torch.float64)
+        tilt = torch.tensor([self.tilt[1]], dtype=torch.float64)
         return torch.cat([turn[0] / 2, turn[1:].ravel(), place, betas, tilt])
 
     def split(self, x: torch.Tensor):
@@ -165,7 +184,7 @@ class Objective:
         trust = (1.0, 1.0, 1.0) if self.attitude is None or self.stands else (s.lifted_prior, s.lifted_upright, s.lifted_floor)
         out["prior"] = self.prior.energy(b.pose, trust[0])
         out["betas"] = 0.5 * ((b.betas / s.betas) ** 2).sum()
-        out["tilt"] = 0.5 * (x[-1] / (s.tilt * rad)) ** 2
+        out["tilt"] = 0.5 * ((x[-1] - self.tilt[0]) / self.tilt[1]) ** 2
         out["upright"] = trust[1] * self._upright(b, rad)
         out["floor"] = trust[2] * self._floor(b, rad)
         out["head"] = self._head(b, rad)

@@ -12,6 +12,7 @@ from neural.body.evidence import Evidence, without_forward_bias
 from neural.body.face import MESH_OF, head_rotation
 from neural.body.fit import fit
 from neural.body.model import BodyModel
+from neural.body.objective import Objective, Spreads
 from neural.body.prior import pose_prior
 from neural.body.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from neural.context import Context
@@ -232,3 +233,22 @@ def test_left_and_right_limits_mirror_each_other():
         left, right = JOINT[f"left_{part}"], JOINT[f"right_{part}"]
         low, high = prior.low[right].numpy() * flip, prior.high[right].numpy() * flip
         assert np.allclose(np.minimum(low, high), prior.low[left]) and np.allclose(np.maximum(low, high), prior.high[left])
+
+
+def test_the_camera_looks_down_when_the_floor_lies_lower_than_it_should(model):
+    """Feet at the middle of the picture, 3 m away: a level camera would have them below, so it looks down. At the place where a
+    level camera at the usual height has them: level. Unseen feet say nothing."""
+    e = _own(_person(model, _pose("relaxed"))[0])
+    feet = [LANDMARK[f"{side}_{n}"] for side in ("left", "right") for n in ("ankle", "heel", "foot_index")]
+
+    def tilt(row: float, trust: float = 1.0) -> tuple[float, float]:
+        pixels, trusts = e.pixels.copy(), e.trust.copy()
+        pixels[feet, 1], trusts[feet] = row, trust
+        there = replace(e, pixels=pixels, trust=trusts)
+        prior = pose_prior((True, True), (False, False))
+        return Objective(model, there, prior, matrix_from_axis_angle(FACING), distance=3.0).tilt
+
+    level = e.view.cy + e.view.fy * Spreads().camera_m[0] / 3.0
+    assert abs(np.degrees(tilt(level)[0])) < 0.01
+    assert -15 <= np.degrees(tilt(e.view.cy)[0]) < -5 and np.degrees(tilt(e.view.cy)[1]) > 2
+    assert tilt(e.view.cy, 0.0)[0] == 0.0
