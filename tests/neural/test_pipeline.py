@@ -12,6 +12,7 @@ from neural.contract.errors import CancelledError, LikenessError
 from neural.contract.job import STAGES, JobOptions
 from neural.contract.result import HANDOVER
 from neural.pipeline import Pipeline
+from tests.support.photos import photo_points
 
 PHOTOS = Path(__file__).resolve().parents[1] / "data"
 DRAFT = JobOptions(preset="draft", height_m=1.80)
@@ -59,24 +60,16 @@ def test_files_are_there_and_open(done):
     assert len(landmarks["landmarks"]) == 33 and landmarks["facing"] == "front" and landmarks["framing"] == "full"
 
 
-def test_surface_is_closed_and_near_the_truth(done, load_truth):
+def test_surface_is_closed_and_near_the_truth(done):
     out, report, _, _ = done
     d = np.load(out / "result.npz")
     edges = np.sort(np.concatenate([d["faces"][:, [0, 1]], d["faces"][:, [1, 2]], d["faces"][:, [2, 0]]]), 1)
     assert (np.unique(edges, axis=0, return_counts=True)[1] == 2).all()
-    truth = load_truth("man_front")
+    truth = photo_points("man_front")
     got = d["surface_vertices"] * (np.ptp(truth[:, 1]) / np.ptp(d["surface_vertices"][:, 1]))
     got, truth = got - got.mean(0), truth - truth.mean(0)
     p2s = cKDTree(truth).query(got)[0].mean()
     assert p2s < 0.05, f"{100 * p2s:.1f} cm"
-
-
-@pytest.fixture(scope="module")
-def load_truth():
-    def load(name):
-        with np.load(PHOTOS / f"{name}.surface.npz") as z:
-            return z["low"] + z["coordinates"].astype(np.float64) / 65535 * z["span"]
-    return load
 
 
 def test_photo_pose_gives_the_surface_back(done):

@@ -36,8 +36,11 @@ def photo_truth(name: str) -> PhotoTruth:
                           z["height_m"], mask, z["visible"], json.loads(str(z["shot"])))
 
 
-def photo_surface(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """vertices (V, 3) float32 metres, camera frame; faces (F, 3) int32. For man_front and woman_arms."""
-    with np.load(DATA / f"{name}.surface.npz") as z:
-        vertices = z["low"] + z["coordinates"].astype(np.float64) / 65535 * z["span"]
-        return vertices.astype(np.float32), z["faces"].astype(np.int32)
+def photo_points(name: str) -> np.ndarray:
+    """(N, 3) float64 points of the true front and back surface, metres, camera frame. For man_front and woman_arms."""
+    camera = photo_truth(name).camera
+    with np.load(DATA / f"{name}.depth.npz") as z:
+        step, depth = int(z["step"]), z["depth"].astype(np.float64) * float(z["unit_m"])
+    _, rows, columns = np.nonzero(depth)
+    pixels = np.stack([columns, rows], 1) * step + step // 2 + 0.5
+    return camera.rays(pixels) * depth[depth > 0][:, None]
