@@ -42,7 +42,7 @@ def test_true_depth_lies_within_the_mask_and_round_the_skeleton(name):
     points = photo_points(name)
     pixels = t.camera.project(points).astype(int)
     assert t.mask[0][pixels[:, 1], pixels[:, 0]].mean() > 0.999
-    assert len(points) == 2 * pytest.approx(t.mask[0][2::4, 2::4].sum(), rel=0.01)
+    assert len(points) == pytest.approx(2 * t.mask[0][2::4, 2::4].sum(), rel=0.01)
     pelvis = t.joints[0, 0].astype(float)
     near = points[np.linalg.norm(points[:, :2] - pelvis[:2], axis=1) < 0.03][:, 2]
     assert 0.03 < pelvis[2] - near.min() < 0.25 and 0.0 < near.max() - pelvis[2] < 0.25   # belly before it, back behind it
