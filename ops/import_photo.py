@@ -6,24 +6,10 @@ import bpy
 from bpy.props import CollectionProperty, StringProperty
 
 from ..addon import properties
-from ..neural.contract.errors import OptionError
-from .runner import QueueRunner, options_of, take_panel_options
+from .runner import QueueRunner, take_panel_options
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".bmp")
 _PRIVATE = {"HIDDEN", "SKIP_SAVE"}
-
-
-def draw_options(layout: bpy.types.UILayout, source) -> None:
-    """The options of a job; `source` has the properties of OptionsMixin."""
-    layout.use_property_split = True
-    layout.use_property_decorate = False
-    layout.prop(source, "height")
-    layout.prop(source, "person")
-    layout.prop(source, "face")
-    layout.prop(source, "surface")
-    layout.prop(source, "device")
-    layout.prop(source, "seed")
-    layout.prop(source, "body")
 
 
 class LIKENESS_OT_import_photo(properties.OptionsMixin, QueueRunner, bpy.types.Operator):
@@ -54,19 +40,7 @@ class LIKENESS_OT_import_photo(properties.OptionsMixin, QueueRunner, bpy.types.O
         return {"RUNNING_MODAL"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        photos = self.photos()
-        if not photos:
-            self.report({"ERROR"}, "No photo was chosen.")
-            return {"CANCELLED"}
-        try:
-            options = options_of(self)
-        except OptionError as exc:
-            return self.refuse(exc)
-        return self.run(context, photos, options)
-
-    def draw(self, context: bpy.types.Context) -> None:
-        self.layout.row().prop(self, "preset", expand=True)
-        draw_options(self.layout.column(), self)
+        return self.begin(context, self.photos(), "No photo was chosen.")
 
 
 CLASSES = (LIKENESS_OT_import_photo,)

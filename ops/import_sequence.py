@@ -6,9 +6,8 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, StringProperty
 
 from ..addon import properties
-from ..neural.contract.errors import OptionError
-from .import_photo import _PRIVATE, EXTENSIONS, draw_options
-from .runner import QueueRunner, options_of, take_panel_options
+from .import_photo import _PRIVATE, EXTENSIONS
+from .runner import QueueRunner, take_panel_options
 
 
 def photos_of(directory: Path, names: list[str]) -> list[Path]:
@@ -44,18 +43,7 @@ class LIKENESS_OT_import_sequence(properties.OptionsMixin, QueueRunner, bpy.type
     def execute(self, context: bpy.types.Context) -> set[str]:
         folder = Path(bpy.path.abspath(self.directory)) if self.directory else None
         photos = photos_of(folder, [f.name for f in self.files if f.name]) if folder else []
-        if not photos:
-            self.report({"ERROR"}, "There is no photo in this folder.")
-            return {"CANCELLED"}
-        try:
-            options = options_of(self)
-        except OptionError as exc:
-            return self.refuse(exc)
-        return self.run(context, photos, options)
-
-    def draw(self, context: bpy.types.Context) -> None:
-        self.layout.row().prop(self, "preset", expand=True)
-        draw_options(self.layout.column(), self)
+        return self.begin(context, photos, "There is no photo in this folder.")
 
 
 CLASSES = (LIKENESS_OT_import_sequence,)

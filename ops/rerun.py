@@ -6,9 +6,7 @@ import bpy
 from bpy.props import BoolProperty, IntProperty
 
 from ..addon import person, properties, session
-from ..neural.contract.errors import OptionError
-from .import_photo import draw_options
-from .runner import QueueRunner, options_of
+from .runner import QueueRunner
 
 
 class LIKENESS_OT_rerun(properties.OptionsMixin, QueueRunner, bpy.types.Operator):
@@ -45,18 +43,10 @@ class LIKENESS_OT_rerun(properties.OptionsMixin, QueueRunner, bpy.types.Operator
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         photo, _, replaces = self._subject(context)
-        if photo is None:
-            self.report({"ERROR"}, "Select a person that Likeness made.")
-            return {"CANCELLED"}
-        try:
-            options = options_of(self)
-        except OptionError as exc:
-            return self.refuse(exc)
-        return self.run(context, [photo], options, replaces if self.replace else "")
+        return self.begin(context, [photo] if photo else [], "Select a person that Likeness made.", replaces if self.replace else "")
 
     def draw(self, context: bpy.types.Context) -> None:
-        self.layout.row().prop(self, "preset", expand=True)
-        draw_options(self.layout.column(), self)
+        super().draw(context)
         self.layout.prop(self, "replace")
 
 

@@ -6,7 +6,7 @@ import bpy
 
 from ..addon import cli, preferences, properties, session
 from ..addon.jobs import CANCELLED, DONE, FAILED, Job
-from ..neural.contract.errors import LikenessError
+from ..neural.contract.errors import LikenessError, OptionError
 from ..neural.contract.job import JobOptions
 
 TICK_S = 0.1
@@ -43,11 +43,39 @@ def take_panel_options(operator, context: bpy.types.Context) -> None:
             setattr(operator, name, getattr(panel, name))
 
 
+def draw_options(layout: bpy.types.UILayout, source) -> None:
+    """The options of a job; `source` has the properties of OptionsMixin."""
+    layout.use_property_split = True
+    layout.use_property_decorate = False
+    layout.prop(source, "height")
+    layout.prop(source, "person")
+    layout.prop(source, "face")
+    layout.prop(source, "surface")
+    layout.prop(source, "device")
+    layout.prop(source, "seed")
+    layout.prop(source, "body")
+
+
 class QueueRunner:
     """Mixin of operators that put photos into the queue and see to it that it is worked on."""
 
     windowed = False   # set by invoke: a person is looking, so do not block
     _timer = None
+
+    def begin(self, context: bpy.types.Context, photos: list, nothing: str, replaces: str = "") -> set[str]:
+        """Runs the photos with the operator's own options; without any photo, `nothing` is what the person is told."""
+        if not photos:
+            self.report({"ERROR"}, nothing)
+            return {"CANCELLED"}
+        try:
+            options = options_of(self)
+        except OptionError as exc:
+            return self.refuse(exc)
+        return self.run(context, photos, options, replaces)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        self.layout.row().prop(self, "preset", expand=True)
+        draw_options(self.layout.column(), self)
 
     def run(self, context: bpy.types.Context, photos: list, options: JobOptions, replaces: str = "") -> set[str]:
         """Adds the photos, then starts the modal loop, or blocks until all are done."""

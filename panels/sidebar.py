@@ -4,7 +4,7 @@ import bpy
 
 from ..addon import compat, preferences, properties
 from ..addon.text import letters_in, wrapped
-from ..ops.import_photo import draw_options
+from ..ops.runner import draw_options
 
 
 class InTab:
