@@ -45,7 +45,7 @@ def write_result(out: Path, photo: Photo, person: Person, body: Body, normals: N
         np.savez(out / "result.npz", **handover(photo, body, surface, texture, rig, result))
         (out / "report.json").write_text(json.dumps(result, indent=1), "utf-8")
     except OSError as exc:
-        raise output_error(exc, out) from exc
+        raise output_error(exc, out.parent) from exc      # `out` itself is a working folder that nobody asked for
     return result
 
 
