@@ -29,6 +29,7 @@ class CutConfig:
     again: int = 3        # rounds of binding and cutting: a cut changes the weights near it
     rounds: int = 4
     most: float = 0.10    # share of torn faces from which on the fit is not believed
+    lose: float = 0.003   # share of faces: a larger piece (a foot, a hand) is never cut off
 
 
 def separate_parts(vertices: np.ndarray, faces: np.ndarray, body_vertices: np.ndarray, body_faces: np.ndarray,
@@ -79,8 +80,8 @@ def cut_parts(vertices: np.ndarray, faces: np.ndarray, rest: np.ndarray, config:
             wide = touched[best].any(1)
         else:
             wide = torn
-        closed = _reclosed(np.concatenate([v, r], 1), best[~wide])
-        if closed is None or len(closed[1]) < 0.8 * len(faces):
+        closed = _reclosed(np.concatenate([v, r], 1), best[~wide | _holds_on(best, wide, len(v), config.lose * len(faces))])
+        if closed is None or len(closed[1]) < (1 - config.most - config.lose) * len(faces):
             break
         both, new = closed
         if torn_faces(both[:, :3], both[:, 3:], new, config.torn, config.least_m).sum() >= torn.sum():
@@ -90,6 +91,18 @@ def cut_parts(vertices: np.ndarray, faces: np.ndarray, rest: np.ndarray, config:
         return vertices, faces, 0
     out, best = compact(v, best)
     return out.astype(np.asarray(vertices).dtype), best.astype(np.asarray(faces).dtype), total
+
+
+def _holds_on(faces, cut, count, least) -> np.ndarray:
+    """(F,) bool: faces that would be cut, but by which a piece of more than `least` faces (a foot, a hand) hangs on the rest."""
+    label = np.full(len(faces), -1)
+    label[~cut] = face_components(faces[~cut], count)[1]
+    size = np.bincount(label[~cut])
+    lost = np.flatnonzero(size > least)
+    lost = lost[lost != np.argmax(size)]
+    touched = np.zeros(count, bool)
+    touched[faces[np.isin(label, lost) & ~cut]] = True
+    return cut & touched[faces].any(1)
 
 
 def _reclosed(both, left):
