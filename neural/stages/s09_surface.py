@@ -29,6 +29,7 @@ NAME = "s09_surface"
 
 FEWEST_POINTS = 200   # below this no octree of any depth gives a person
 MOST_TRIANGLES = 8    # times the budget: what Poisson may make before decimation
+LIMB_SHARE = 0.005    # loose pieces larger than this share of the surface are no crumbs: the person is told
 SAMPLES_PER_CELL = 0.6  # side of the thinning voxel in octree cells: about three points a cell stay
 
 
@@ -71,12 +72,16 @@ def solve_surface(person: Person, body: Body, depths: Depths, points: Points, co
     if not len(faces):
         raise SurfaceError("surface.empty", "No surface could be built from this photo.",
                            "Check the mask of the person, or try another photo.")
-    pieces = face_components(faces, len(vertices))[0]
+    pieces, label = face_components(faces, len(vertices))
+    lost = 1.0 - float(np.bincount(label).max()) / len(faces)
     vertices, faces, good = closed_manifold(vertices, faces)
     if not len(faces):
         raise SurfaceError("surface.empty", "No closed surface could be built from this photo.",
                            "Check the mask of the person, or try another photo.")
-    if pieces > 1:
+    if lost > LIMB_SHARE:
+        context.warn("surface.limb-lost", f"A part that did not hang on the rest was removed ({100 * lost:.1f} % of the surface); "
+                     "a hand or foot may be missing.")
+    elif pieces > 1:
         context.warn("surface.floaters", f"{pieces - 1} loose piece(s) of the surface were removed.")
     context.step(3, 4)
     vertices, faces, good = decimate(vertices, faces, context.sizes.faces)

@@ -97,16 +97,18 @@ def test_sphere_through_stitch():
     assert np.array_equal(first.vertices, again.vertices) and np.array_equal(first.faces, again.faces)
 
 
-def test_floater_is_removed_and_said():
+@pytest.mark.parametrize("radius, code", [(0.03, "surface.floaters"), (0.1, "surface.limb-lost")])
+def test_floater_is_removed_and_said(radius, code):
+    """A crumb is a crumb; a piece as large as a hand is more than that, and the person is told so."""
     depths, points = sphere_points()
     rng = np.random.default_rng(0)
     d = rng.normal(size=(3000, 3))
     d /= np.linalg.norm(d, axis=1, keepdims=True)
-    xyz = np.concatenate([points.xyz, (CENTRE + [0.75, 0, 0] + 0.1 * d).astype(np.float32)])
+    xyz = np.concatenate([points.xyz, (CENTRE + [0.75, 0, 0] + radius * d).astype(np.float32)])
     cloud = Points(xyz, np.concatenate([points.normals, d.astype(np.float32)]), np.zeros(len(xyz), np.uint8))
     said = []
     surface = solve_surface(View(CAMERA, depths.mask), None, depths, cloud, Small(warn=lambda c, m: said.append(c)))
-    assert "surface.floaters" in said and surface.watertight
+    assert said == [code] and surface.watertight
     assert np.abs(np.linalg.norm(surface.vertices - CENTRE, axis=1) - RADIUS).max() < 0.02 * RADIUS
 
 
