@@ -12,7 +12,7 @@ import numpy as np
 from neural.cache import StageCache
 from neural.contract.job import JobOptions
 from neural.contract.result import Report
-from neural.pipeline import Pipeline, _Job
+from neural.pipeline import Pipeline, StageRunner
 from neural.stages import s01_photo, s02_person, s03_body, s07_points, s09_surface, s10_texture
 from neural.stages.s05_parts import Normals
 from neural.stages.s06_depth import Depths
@@ -54,7 +54,7 @@ class Runner:
             out = self.work / photo.stem
             report = self.pipeline.run(photo, out, self.options, cache=self.work / "cache")
             return from_folder(out, shot, report, time.perf_counter() - began)
-        job = _Job(self.options, self.pipeline.device, Report(photo.name, self.options, self.pipeline.device),
+        job = StageRunner(self.options, self.pipeline.device, Report(photo.name, self.options, self.pipeline.device),
                    lambda *_: None, lambda: False, 2048, StageCache(self.work / "cache"))
         nets = self.pipeline.models
         read = job.stage(s01_photo, s01_photo.read_photo, photo, source=photo)

@@ -6,7 +6,7 @@ import time
 import typing
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable
 
 import torch
 
@@ -49,7 +49,7 @@ class Pipeline:
         report = Report(photo.name, options, self.device)
         for code, message in warnings:               # what the worker had to do before this try
             report.warn(code, message)
-        job = _Job(options, self.device, report, progress, cancelled, tile, StageCache(cache) if cache else None)
+        job = StageRunner(options, self.device, report, progress, cancelled, tile, StageCache(cache) if cache else None)
         nets = self.models
 
         photo_in = job.stage(s01_photo, s01_photo.read_photo, photo, source=photo)
@@ -81,7 +81,7 @@ class Pipeline:
             torch.cuda.empty_cache()
 
 
-class _Job:
+class StageRunner:
     """Runs stages: times them, keeps their results, passes the person's options on."""
 
     def __init__(self, options, device, report, progress, cancelled, tile, cache):

@@ -80,8 +80,8 @@ def bind_rig(body: Body, surface: Surface, context: Context, config: RigConfig =
                        "Try another photo, or a pose in which the limbs do not cross.")
     torn = _torn_faces(rest, surface, config.torn)
     if torn > config.torn_share * len(surface.faces):
-        context.warn("rig.stretched", f"{torn} faces are stretched more than {config.torn:g} times in the rest pose: parts that touch in "
-                     "the photo are one surface there.")
+        context.warn("rig.stretched", f"{torn} faces are stretched more than {config.torn:g} times in the rest pose, mostly "
+                     "under the arms and where parts touch in the photo.")
     context.step(4, 4)
     return Rig(SMPL_JOINTS, np.array(SMPL_PARENTS, np.int32), np.asarray(body.rest_joints, np.float64), joints, values,
                rest, transforms, np.asarray(body.pose, np.float64), np.array(A_POSE, np.float64))

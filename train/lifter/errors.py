@@ -218,7 +218,6 @@ def main(argv: list[str] | None = None) -> int:
     model, truths, lost = BodyModel.load(), [], 0
     for file in sorted(args.pictures.glob("train_*.npz")):
         t = body_truth(load_picture(file), model)
-        a, b = bones_of(torch.as_tensor(t["points"])[None])[0], bones_of(torch.as_tensor(t["world"])[None])[0]
         if np.median(np.linalg.norm(t["miss"], axis=1)) > 0.25:        # another thing than the person was found
             lost += 1
             continue
