@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NETS = {"lifter": "train.lifter.train", "people": "train.people.photograph"}
+NETS = {"lifter": "train.lifter.train", "people": "train.people.studio.photograph"}
 """Name -> module with a `main(argv) -> int`."""
 
 

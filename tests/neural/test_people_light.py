@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from train.people import light, shade
+from train.people import light
+from train.people.studio import shade
 
 
 def test_even_sky_lights_evenly():

@@ -11,7 +11,8 @@ from neural.contract.frames import Camera
 from neural.geometry.raster import rasterize
 from tests.support import bad_images
 from tests.support.photos import NAMES, photo_points, photo_truth
-from train.people import assets, picture, scene, truth
+from train.people import assets
+from train.people.studio import picture, scene, truth
 
 UPPER = ("head", "neck", "left_shoulder", "right_shoulder", "spine1", "spine2", "spine3")
 

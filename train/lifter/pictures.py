@@ -34,8 +34,8 @@ from neural.stages.s02_person import find_person
 from neural.stages.s03_body import evidence_of, trust_of
 
 from ..people.assets import assets_root, avatar_names, load_background, load_poses
-from ..people.scene import Scene, Shot, Subject, build
-from ..people.shade import albedo, srgb_from_linear
+from ..people.studio.scene import Scene, Shot, Subject, build
+from ..people.studio.shade import albedo, srgb_from_linear
 from .poses import Sampler, from_library, to_library
 from .split import part_of_avatar, part_of_pose
 

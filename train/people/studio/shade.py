@@ -7,7 +7,7 @@ import numpy as np
 
 from neural.geometry.raster import Fragments, rasterize_screen
 
-from .light import Light, sphere
+from ..light import Light, sphere
 from .scene import Scene
 
 _FAR = 100.0     # metres added to orthographic depths, so that they are positive

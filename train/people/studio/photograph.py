@@ -1,6 +1,6 @@
 """One photograph of synthetic people, with its ground truth.
 
-    python -m train.people.photograph --avatar White_M_1_Casual --pose mh_standing04 --out person.png --truth person.npz
+    python -m train.people.studio.photograph --avatar White_M_1_Casual --pose mh_standing04 --out person.png --truth person.npz
 
 Two people: give --avatar and --pose twice, and --yaw and --at once for each. The assets folder comes from --assets or
 from the environment variable LIKENESS_ASSETS.
@@ -17,7 +17,7 @@ from PIL import Image
 
 from neural.contract.errors import LikenessError
 
-from .assets import assets_root
+from ..assets import assets_root
 from .picture import photograph
 from .scene import Shot, Subject, build
 from .truth import save_truth, truth_of
@@ -26,7 +26,7 @@ _PLAIN = {f.name: f.default for f in fields(Shot) if f.name not in ("subjects", 
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="train.people.photograph", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="train.people.studio.photograph", description=__doc__.split("\n\n")[0])
     parser.add_argument("--avatar", action="append", required=True, help="name of an avatar; again for each person")
     parser.add_argument("--pose", action="append", required=True, help="name of a pose; again for each person")
     parser.add_argument("--yaw", action="append", type=float, default=None, help="degrees; 0 faces the camera")

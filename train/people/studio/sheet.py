@@ -1,6 +1,6 @@
 """A contact sheet of the test photos with their ground truth, for the documentation.
 
-    python -m train.people.sheet --photos tests/data --out docs/people.jpg
+    python -m train.people.studio.sheet --photos tests/data --out docs/people.jpg
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PIL import Image
 
 from neural.contract.errors import LikenessError
 
-from .assets import assets_root
+from ..assets import assets_root
 from .fixtures import SHOTS, jpeg
 from .scene import build
 from .truth import Truth, truth_of
@@ -37,7 +37,7 @@ def rows(photo: Image.Image, truth: Truth) -> list[np.ndarray]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="train.people.sheet", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="train.people.studio.sheet", description=__doc__.split("\n\n")[0])
     parser.add_argument("--photos", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--assets")

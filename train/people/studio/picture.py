@@ -9,8 +9,8 @@ import numpy as np
 
 from neural.geometry.raster import rasterize
 
-from .assets import load_background, load_light
-from .light import Light, from_map
+from ..assets import load_background, load_light
+from ..light import Light, from_map
 from .scene import Scene, Shot
 from .shade import ambient_at_vertices, key_maps, key_seen, linear_from_srgb, shade, srgb_from_linear
 

@@ -1,6 +1,6 @@
 """The test photos in tests/data: pictures, small truths, and two pairs of true depth maps that need no assets to use.
 
-    python -m train.people.fixtures --out tests/data [--only NAME …]
+    python -m train.people.studio.fixtures --out tests/data [--only NAME …]
 
 Every picture is a fixed Shot below; the same assets give the same files.
 """
@@ -19,7 +19,7 @@ from PIL import Image
 
 from neural.contract.errors import LikenessError
 
-from .assets import assets_root
+from ..assets import assets_root
 from .picture import photograph
 from .scene import Scene, Shot, Subject, build
 from .truth import truth_of
@@ -79,7 +79,7 @@ def small_depth(scene: Scene, step: int = DEPTH_STEP) -> dict[str, np.ndarray]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="train.people.fixtures", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="train.people.studio.fixtures", description=__doc__.split("\n\n")[0])
     parser.add_argument("--out", required=True)
     parser.add_argument("--only", nargs="*", default=list(SHOTS), choices=list(SHOTS))
     parser.add_argument("--assets")

@@ -11,8 +11,8 @@ from scipy.spatial import ConvexHull
 from neural.contract.errors import OptionError
 from neural.contract.frames import BLENDER_FROM_CAMERA, Camera
 
-from .assets import PoseLibrary, load_avatar, load_bone_map, load_poses
-from .posing import pose_avatar
+from ..assets import PoseLibrary, load_avatar, load_bone_map, load_poses
+from ..posing import pose_avatar
 
 
 @dataclass(frozen=True)
