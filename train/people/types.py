@@ -26,7 +26,8 @@ class Textures(_OnDevice):
     """T pictures, each with L mip levels (level l is half as large as l - 1, at least 1), in one table of texels.
 
     texels (M, 4) uint8 sRGB and alpha; offset, width, height (T, L) int64: texel (x, y) of level l of picture t is row
-    offset[t, l] + y * width[t, l] + x, row y = 0 at the top (v = 1). names: T strings.
+    offset[t, l] + y * width[t, l] + x, row y = 0 at the top (v = 1). names: T strings such as "skins/NAME", "eyes/NAME", "clothes/NAME";
+    part: T of "train" | "held" (empty: all train).
     """
 
     texels: Tensor
@@ -34,6 +35,7 @@ class Textures(_OnDevice):
     width: Tensor
     height: Tensor
     names: tuple[str, ...]
+    part: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
