@@ -43,7 +43,7 @@ def arrays(path: Path = PATH) -> dict[str, np.ndarray]:
 def load() -> Base:
     """The base mesh; the same object every time."""
     a, t = arrays(), torch.as_tensor
-    step, n = float(a["step_m"]), len(a["mean"])
+    step, n = a["step_m"].item(), len(a["mean"])
     modes = np.ascontiguousarray((a["modes"].astype(np.float32) * step).transpose(1, 2, 0))
     shapes = np.zeros((len(a["expressions"]), n, 3), np.float32)
     start = a["expression_start"]
