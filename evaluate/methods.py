@@ -17,8 +17,10 @@ from neural.stages import s01_photo, s02_person, s03_body, s07_points, s09_surfa
 from neural.stages.s05_parts import Normals
 from neural.stages.s06_depth import Depths
 
+from .labels import limbs
 from .readers.mesh import Material, Mesh, simple_mesh, smooth_normals
 from .render.picture import Shot, true_maps
+from .truth import Truth
 
 METHODS = ("pipeline", "body", "oracle")   # the pipeline first: its seconds must not profit from the cache
 
@@ -47,13 +49,13 @@ class Runner:
         self.options = JobOptions(preset=preset, device=device, seed=seed, face=False).checked()
         self.work = work
 
-    def run(self, method: str, photo: Path, shot: Shot, pelvis: np.ndarray) -> Reconstruction:
-        """One method on one picture file. Raises LikenessError like the pipeline itself."""
+    def run(self, method: str, photo: Path, truth: Truth) -> Reconstruction:
+        """One method on one picture file of `truth`. Raises LikenessError like the pipeline itself."""
         began = time.perf_counter()
         if method == "pipeline":
             out = self.work / photo.stem
             report = self.pipeline.run(photo, out, self.options, cache=self.work / "cache")
-            return from_folder(out, shot, report, time.perf_counter() - began)
+            return from_folder(out, truth.shot, report, time.perf_counter() - began)
         job = StageRunner(self.options, self.pipeline.device, Report(photo.name, self.options, self.pipeline.device),
                    lambda *_: None, lambda: False, 2048, StageCache(self.work / "cache"))
         nets = self.pipeline.models
@@ -63,30 +65,49 @@ class Runner:
         if method == "body":
             return Reconstruction("body", simple_mesh(body.vertices, body.faces), body.joints[0], body.joints,
                                   time.perf_counter() - began)
-        return self._oracle(job, read, person, body, shot, pelvis, began)
+        return self._oracle(job, read, person, body, truth, began)
 
-    def _oracle(self, job, read, person, body, shot: Shot, pelvis: np.ndarray, began: float) -> Reconstruction:
-        """True maps of the picture through our points, surface and texture. The fitted body stays as it is, so the true
-        depth is brought to its distance (one factor about the camera, which no picture can tell)."""
-        true = true_maps(shot.mesh, person.camera, self.pipeline.device)
-        side = body.maps.depth_front.shape[0]
-        small = cv2.resize(true.depth_front, (side, side), interpolation=cv2.INTER_NEAREST)
-        ratio = small / body.maps.depth_front
-        factor = float(np.nanmedian(ratio))
-        context = job.context
-        mask = true.mask & person.inside
-        soft = cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0)
-        person = replace(person, mask=soft)
-        depths = Depths(np.where(mask, true.depth_front / factor, np.nan).astype(np.float32),
-                        np.where(mask, true.depth_back / factor, np.nan).astype(np.float32), mask,
-                        mask.astype(np.float32), "oracle")
-        normals = Normals(true.normal_front * mask[..., None], true.normal_back * mask[..., None], "oracle")
-        points = s07_points.oriented_points(person, body, normals, depths, context)
-        surface = s09_surface.solve_surface(person, body, depths, points, context)
-        texture = s10_texture.paint_texture(read, person, body, normals, depths, surface, self.pipeline.models, context)
+    def _oracle(self, job, read, person, body, truth: Truth, began: float) -> Reconstruction:
+        """True maps of the picture through our points, surface and texture."""
+        given = true_inputs(truth, person, body, self.pipeline.device)
+        points = s07_points.oriented_points(given.person, body, given.normals, given.depths, job.context)
+        surface = s09_surface.solve_surface(given.person, body, given.depths, points, job.context)
+        texture = s10_texture.paint_texture(read, given.person, body, given.normals, given.depths, surface,
+                                            self.pipeline.models, job.context)
         mesh = textured(surface.vertices, surface.faces, texture.uv[texture.uv_faces], texture.albedo)
-        return Reconstruction("oracle", mesh, pelvis / factor, None, time.perf_counter() - began,
-                              report={"warnings": job.report.warnings})
+        return Reconstruction("oracle", mesh, truth.pelvis / given.factor, None, time.perf_counter() - began,
+                              report={"warnings": job.report.warnings, "limbs": given.limbs, "surface": surface.method})
+
+
+@dataclass(frozen=True)
+class TrueInputs:
+    """What the stages after s06 take, from the true person. limbs: where the limbs' labels come from (labels.limbs).
+
+    factor  the true depth divided by this is the maps' depth: the fitted body stays as it is, so the person is brought to its
+            distance, by one factor about the camera, which no picture can tell.
+    """
+
+    person: s02_person.Person
+    depths: Depths
+    normals: Normals
+    factor: float
+    limbs: str
+
+
+def true_inputs(truth: Truth, person, body, device: str = "cpu") -> TrueInputs:
+    """True depth, normals and limbs on the canvas of `person` (stages.s02_person.Person), and its true mask."""
+    mesh = truth.shot.mesh
+    side = body.maps.depth_front.shape[0]
+    ratio = true_maps(mesh, person.camera.resized(side, side), device).depth_front / body.maps.depth_front
+    factor = float(np.nanmedian(ratio))
+    limb, source = limbs(mesh, truth.joints, truth.known, replace(body, vertices=body.vertices * factor))
+    true = true_maps(mesh, person.camera, device, limb)
+    mask = true.mask & person.inside
+    front, back = (np.where(mask, z / factor, np.nan).astype(np.float32) for z in (true.depth_front, true.depth_back))
+    depths = Depths(front, back, mask, mask.astype(np.float32), "oracle", (), true.limb_front * mask, true.limb_back * mask)
+    normals = Normals(true.normal_front * mask[..., None], true.normal_back * mask[..., None], "oracle")
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0)
+    return TrueInputs(replace(person, mask=soft), depths, normals, factor, source)
 
 
 def textured(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, image: np.ndarray) -> Mesh:

@@ -79,13 +79,14 @@ def _item(item: Item, number: int, of: int, options: Options, shot_config: ShotC
     for method in sorted(options.methods, key=METHODS.index):
         row = {**base, "method": method, "numbers": None, "error": None, "notes": list(mesh.notes)}
         try:
-            ours = runner.run(method, photo, shot, truth.pelvis)
+            ours = runner.run(method, photo, truth)
             measured = measure(truth, ours, config, device)
             row["numbers"] = dict(measured.numbers)
             row["stages"] = ours.report.get("stages", [])
             if row["stages"]:                                  # the others start from the pipeline's cached stages
                 row["numbers"]["seconds"] = ours.seconds
             row["warnings"] = ours.report.get("warnings", [])
+            row |= {k: ours.report[k] for k in ("limbs", "surface") if k in ours.report}
             numbers = row["numbers"]
             title = (f"{item.name} | {method} | {options.preset} | aligned P2S {numbers['aligned_p2s_cm']:.2f} S2P "
                      f"{numbers['aligned_s2p_cm']:.2f} cm, normals {numbers['aligned_normal_front_deg']:.1f} / "

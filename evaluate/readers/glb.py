@@ -1,7 +1,8 @@
 """A small strict reader of binary glTF 2.0: meshes, materials with embedded textures, node transforms, skins.
 
 Skinned meshes are posed by their nodes, as a viewer shows them. Animations, morph targets and cameras are left out
-(said in the notes). Compressed geometry (Draco, meshopt) is an error.
+(said in the notes). Compressed geometry (Draco, meshopt) is an error. The attribute _PART of our own suites is the number
+of the SMPL joint whose body part a vertex belongs to.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from neural.contract.joints import SMPL_JOINTS
 
 from ..errors import SuiteError
 from .mesh import Material, Mesh, smooth_normals
@@ -124,7 +127,7 @@ class _Glb:
             colors = np.concatenate([np.ones((len(p["v"]), 3), np.float32) if p["c"] is None else p["c"] for p in parts])
         join = lambda key: np.concatenate([p[key] for p in parts])  # noqa: E731
         return Mesh(join("v"), np.concatenate([p["f"] + s for p, s in zip(parts, start)]).astype(np.int32), join("n"),
-                    join("uv"), join("m"), materials, colors, tuple(dict.fromkeys(self.notes)))
+                    join("uv"), join("m"), materials, colors, _parts(parts), tuple(dict.fromkeys(self.notes)))
 
     def primitive(self, primitive: dict, node: dict, matrix: np.ndarray, world: dict) -> dict | None:
         """One primitive in scene coordinates."""
@@ -158,7 +161,10 @@ class _Glb:
         material = primitive.get("material", len(self.json.get("materials", ())))
         uv = self.texcoords(attributes, primitive, len(v))[f]
         c = self.array(attributes["COLOR_0"])[:, :3].astype(np.float32) if "COLOR_0" in attributes else None
-        return {"v": v, "f": f, "n": corner, "uv": uv, "m": np.full(len(f), material, np.int32), "c": c}
+        part = np.rint(self.array(attributes["_PART"])[:, 0]).astype(np.int16) if "_PART" in attributes else None
+        if part is not None and (len(part) != len(v) or not ((part >= -1) & (part < len(SMPL_JOINTS))).all()):
+            raise self.error("damaged", "numbers body parts (_PART) that do not exist", "Use SMPL's joints, 0 to 23, or -1.")
+        return {"v": v, "f": f, "n": corner, "uv": uv, "m": np.full(len(f), material, np.int32), "c": c, "part": part}
 
     def skinned(self, skin: int, attributes: dict, world: dict) -> np.ndarray:
         """(V, 4, 4) blended joint matrices; the mesh node's own transform does not count (glTF 2.0 §3.7.3.3)."""
@@ -220,6 +226,13 @@ class _Glb:
         except (OSError, ValueError) as exc:
             raise self.error("texture", "holds a texture that cannot be decoded",
                              "Save its textures as PNG or JPEG.") from exc
+
+
+def _parts(pieces: list[dict]) -> np.ndarray | None:
+    """(V,) int16, or None when no primitive has body parts."""
+    if all(p["part"] is None for p in pieces):
+        return None
+    return np.concatenate([np.full(len(p["v"]), -1, np.int16) if p["part"] is None else p["part"] for p in pieces])
 
 
 def _base(material: dict) -> tuple[tuple, dict | None]:

@@ -28,6 +28,7 @@ class Mesh:
     normals   (F, 3, 3) float32 shading normal of each corner.
     uv        (F, 3, 2) float32 of each corner, v up; 0 where there is none.
     colors    (V, 3) float32 linear vertex colours, or None.
+    part      (V,) int16 SMPL joint whose body part the vertex belongs to, -1 where the file does not say; or None.
     material  (F,) int32 row of `materials`.
     notes     what had to be done to the file, plain sentences (codes first: "n-gons: ...").
     from_file (4, 4) from the file's own axes and units to this mesh's frame (for joints that come with the file).
@@ -40,6 +41,7 @@ class Mesh:
     material: np.ndarray
     materials: tuple[Material, ...]
     colors: np.ndarray | None = None
+    part: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
     from_file: np.ndarray = field(default_factory=lambda: np.eye(4))
 

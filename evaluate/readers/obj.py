@@ -96,7 +96,7 @@ def _assemble(file, values, polygons, of, library) -> Mesh:
     if (corner[..., 2] >= 0).all():
         given = np.array(values["vn"])[corner[..., 2]]
         normals = (given / np.maximum(np.linalg.norm(given, axis=2, keepdims=True), 1e-20)).astype(np.float32)
-    return Mesh(vertex, faces.astype(np.int32), normals, uv, material, materials, colors, tuple(notes))
+    return Mesh(vertex, faces.astype(np.int32), normals, uv, material, materials, colors, None, tuple(notes))
 
 
 def _materials(file: Path, library: list[str], notes: list[str]) -> tuple[tuple[Material, ...], list[str]]:

@@ -9,6 +9,7 @@ import numpy as np
 from neural.contract.frames import Camera
 from neural.geometry.raster import rasterize
 
+from ..labels import on_canvas
 from ..metrics.maps import facing, turn_about_y
 from ..readers.mesh import Mesh
 from .camera import ShotConfig, place
@@ -35,13 +36,18 @@ class Shot:
 
 @dataclass(frozen=True)
 class TrueMaps:
-    """What the stages should find on some canvas. Camera frame, metres; NaN / 0 outside. Back = farthest surface."""
+    """What the stages should find on some canvas. Camera frame, metres; NaN / 0 outside. Back = farthest surface.
+
+    limb_front, limb_back (H, W) uint8 as stages.s06_depth.Depths has them; (0, 0) when they were not asked for.
+    """
 
     depth_front: np.ndarray
     depth_back: np.ndarray
     normal_front: np.ndarray
     normal_back: np.ndarray
     mask: np.ndarray
+    limb_front: np.ndarray
+    limb_back: np.ndarray
 
 
 def photograph(mesh: Mesh, config: ShotConfig = ShotConfig(), light: Light = Light(), seed: int = 0,
@@ -80,12 +86,16 @@ def wall(height: int, width: int, seed: int) -> np.ndarray:
     return base * fall[..., None]
 
 
-def true_maps(mesh: Mesh, camera: Camera, device: str = "cpu") -> TrueMaps:
-    """Depth and normals of the true mesh (camera frame) on a canvas; back normals point away from the camera."""
+def true_maps(mesh: Mesh, camera: Camera, device: str = "cpu", limb: np.ndarray | None = None) -> TrueMaps:
+    """Depth and normals of the true mesh (camera frame) on a canvas; back normals point away from the camera.
+
+    limb (V,) uint8: labels.limbs.
+    """
     front = rasterize(mesh.vertices, mesh.faces, camera, device=device)
     back = rasterize(mesh.vertices, mesh.faces, camera, farthest=True, device=device)
     rays = camera.pixel_rays()
-    return TrueMaps(front.depth, back.depth, facing(front, mesh.normals, rays), -facing(back, mesh.normals, rays), front.hit)
+    shown = [np.zeros((0, 0), np.uint8)] * 2 if limb is None else [on_canvas(side, mesh, limb) for side in (front, back)]
+    return TrueMaps(front.depth, back.depth, facing(front, mesh.normals, rays), -facing(back, mesh.normals, rays), front.hit, *shown)
 
 
 def novel_view(mesh: Mesh, camera: Camera, degrees: float, pivot: np.ndarray, upright: np.ndarray,

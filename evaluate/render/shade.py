@@ -127,7 +127,8 @@ def _divided(mesh: Mesh, rows: np.ndarray) -> Mesh:
             (a[:, 0], h[:, 0], h[:, 2]), (h[:, 0], a[:, 1], h[:, 1]), (h[:, 2], h[:, 1], a[:, 2]), (h[:, 0], h[:, 1], h[:, 2]))])
 
     colors = None if mesh.colors is None else np.concatenate([mesh.colors, mesh.colors[edges].mean(1)])
+    part = None if mesh.part is None else np.concatenate([mesh.part, mesh.part[edges[:, 0]]])
     return replace(
         mesh, vertices=np.concatenate([mesh.vertices, middle]), faces=np.concatenate([keep.faces, faces]).astype(np.int32),
         normals=np.concatenate([keep.normals, corners(cut.normals)]), uv=np.concatenate([keep.uv, corners(cut.uv)]),
-        material=np.concatenate([keep.material, np.tile(cut.material, 4)]), colors=colors)
+        material=np.concatenate([keep.material, np.tile(cut.material, 4)]), colors=colors, part=part)

@@ -21,13 +21,13 @@ class CopyRunner:
     def __init__(self, preset, device, work, seed):
         self.pipeline = SimpleNamespace(device="cpu")
 
-    def run(self, method, photo, shot, pelvis):
+    def run(self, method, photo, truth):
         assert photo.is_file()
         if method == "oracle":
             raise PersonError("person.none", "Nobody was found in the photo.", "Choose another photo.")
         matrix = np.diag([1.1, 1.1, 1.1, 1.0])
         stages = [{"name": "s01_photo", "seconds": 1.5, "peak_mb": 300.0, "method": "pillow"}] if method == "pipeline" else []
-        return Reconstruction(method, shot.mesh.moved(matrix), 1.1 * pelvis, None, 2.5, {}, {"stages": stages})
+        return Reconstruction(method, truth.shot.mesh.moved(matrix), 1.1 * truth.pelvis, None, 2.5, {}, {"stages": stages})
 
 
 @pytest.fixture

@@ -84,11 +84,16 @@ def smooth_normals(vertices: np.ndarray, faces: np.ndarray, weld: np.ndarray) ->
 
 def smpl_joints(avatar: Avatar, heads: np.ndarray) -> np.ndarray:
     """(J, 3) bone heads -> (24, 3) in SMPL's order."""
+    return heads[smpl_bones(avatar)]
+
+
+def smpl_bones(avatar: Avatar) -> list[int]:
+    """24 rows of `avatar.bones`, in SMPL's order."""
     def bone(joint: str) -> str:
         return _JOINT_BONE[joint.replace("right_", "left_")].replace("Left", "Right") if joint.startswith("right_") \
             else _JOINT_BONE[joint]
 
-    return np.stack([heads[avatar.bones.index(bone(j))] for j in SMPL_JOINTS])
+    return [avatar.bones.index(bone(j)) for j in SMPL_JOINTS]
 
 
 def avatar_rotations(avatar: Avatar, library: PoseLibrary, bone_map: dict, pose: dict[str, np.ndarray]) -> np.ndarray:
