@@ -56,8 +56,7 @@ class Runner:
             out = self.work / photo.stem
             report = self.pipeline.run(photo, out, self.options, cache=self.work / "cache")
             return from_folder(out, truth.shot, report, time.perf_counter() - began)
-        job = StageRunner(self.options, self.pipeline.device, Report(photo.name, self.options, self.pipeline.device),
-                   lambda *_: None, lambda: False, 2048, StageCache(self.work / "cache"))
+        job = self.job(photo)
         nets = self.pipeline.models
         read = job.stage(s01_photo, s01_photo.read_photo, photo, source=photo)
         person = job.stage(s02_person, s02_person.find_person, read, nets.landmarks)
@@ -66,6 +65,11 @@ class Runner:
             return Reconstruction("body", simple_mesh(body.vertices, body.faces), body.joints[0], body.joints,
                                   time.perf_counter() - began)
         return self._oracle(job, read, person, body, truth, began)
+
+    def job(self, photo: Path) -> StageRunner:
+        """What runs stages on one picture file; results that are known already come from the cache."""
+        return StageRunner(self.options, self.pipeline.device, Report(photo.name, self.options, self.pipeline.device),
+                           lambda *_: None, lambda: False, 2048, StageCache(self.work / "cache"))
 
     def _oracle(self, job, read, person, body, truth: Truth, began: float) -> Reconstruction:
         """True maps of the picture through our points, surface and texture."""
