@@ -24,16 +24,26 @@ def rasterize(people: People, cameras: Cameras, size: int, alpha: Textures | Non
     size: pixels of a picture's side (the cameras are scaled to it). alpha: the textures, if surfaces whose material is cut out
     shall have their holes. Both answers cover the same pixels in the same order.
     """
+    front, back = _rasterize(people, cameras, size, alpha, True)
+    return front, back
+
+
+def rasterize_front(people: People, cameras: Cameras, size: int, alpha: Textures | None = None) -> Fragments:
+    """Only the nearest surface of `rasterize`."""
+    return _rasterize(people, cameras, size, alpha, False)[0]
+
+
+def _rasterize(people: People, cameras: Cameras, size: int, alpha: Textures | None, back: bool) -> list[Fragments]:
     cameras = cameras if cameras.size == size else cameras.at(size)
     pixels, z = project(cameras, people.vertices, people.owner)
     inverse = torch.where(z >= NEAR, 1 / z.clamp(min=NEAR), -1.0)
     most = torch.full((people.count,), 1e-9, dtype=torch.float64, device=z.device)
     most = most.scatter_reduce_(0, people.owner, inverse, "amax")
     x, y = snap(pixels)
-    cut, keep = (None, None) if alpha is None else _cutout(people, alpha, pixels, inverse)
-    keys = draw(x, y, inverse / most[people.owner], people.faces, people.face_owner, people.count, size, cut, keep)
-    return _fragments(keys[0], x, y, inverse, people.faces, people.count, size), \
-        _fragments(keys[1], x, y, inverse, people.faces, people.count, size)
+    cut, keep = (None, None) if alpha is None else cutout(people, alpha, pixels, inverse)
+    near = inverse / most[people.owner]
+    keys = draw(x, y, near, people.faces, people.face_owner, people.count, size, cut, keep, back)
+    return [_fragments(k, x, y, inverse, people.faces, people.count, size) for k in keys[:1 + back]]
 
 
 def rasterize_flat(pixels: Tensor, depth: Tensor, faces: Tensor, picture: Tensor, count: int, size: int) -> tuple[Fragments, Fragments]:
@@ -54,11 +64,12 @@ def rasterize_flat(pixels: Tensor, depth: Tensor, faces: Tensor, picture: Tensor
     return found[0], found[1]
 
 
-def depth_maps(pixels: Tensor, depth: Tensor, faces: Tensor, picture: Tensor, count: int, size: int) -> Tensor:
+def depth_maps(pixels: Tensor, depth: Tensor, faces: Tensor, picture: Tensor, count: int, size: int, cut: Tensor | None = None,
+               keep: Keep | None = None) -> Tensor:
     """As rasterize_flat, only the nearest depth: (count, size, size) float32, inf where nothing is; to 1e-6 of the range."""
     near, low, high = _flat_nearness(depth)
     x, y = snap(pixels)
-    front, _ = draw(x, y, near, faces, picture, count, size, back=False)
+    front, _ = draw(x, y, near, faces, picture, count, size, cut, keep, back=False)
     z = high - nearness_of(front) * (high - low)
     return torch.where(front == EMPTY, torch.inf, z).to(torch.float32).view(count, size, size)
 
@@ -95,8 +106,8 @@ def _fragments(keys: Tensor, x: Tensor, y: Tensor, inverse: Tensor, faces: Tenso
     return Fragments(picture, row, column, face, bary, ((e[0] + e[1] + e[2]) / total).to(torch.float32), count, size)
 
 
-def _cutout(people: People, textures: Textures, pixels: Tensor, inverse: Tensor) -> tuple[Tensor, Keep]:
-    """Which faces have holes, and the test of their fragments."""
+def cutout(people: People, textures: Textures, pixels: Tensor, inverse: Tensor) -> tuple[Tensor, Keep]:
+    """Which faces (F,) have holes, and the test of their fragments; pixels (V, 2) and inverse (V,) 1 / z (ones: no perspective) of a drawing."""
     texture = people.materials.texture
     holed = people.materials.alpha & (texture >= 0)
     cut = holed[people.material]
