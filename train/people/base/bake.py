@@ -70,8 +70,9 @@ def evaluate(model, values: dict, count: int):
     return np.concatenate(vertices), np.concatenate(heads)
 
 
-def our_betas(values: dict, count: int) -> np.ndarray:
-    """(count, 10) shape of neural/body for the same bodies: projection of their T-pose, as train/body/bake.py makes it."""
+def our_body(values: dict, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Shape (count, 10) of neural/body for the same bodies, the projection of their T-pose as train/body/bake.py makes it; and its pelvis
+    joint (count, 3), anny axes."""
     import anny
 
     model = anny.Anny(rig="anny", topology="anny", skinning_method="lbs", phenotypes="all", phenotype_blendshapes="original")
@@ -83,7 +84,7 @@ def our_betas(values: dict, count: int) -> np.ndarray:
     body = BodyModel.load()
     t_pose = rig.unpose(vertices, weights, rig.t_pose_transforms(joints)[0]) - body.template
     d = body.directions[..., :10].reshape(-1, 10)
-    return t_pose.reshape(count, -1) @ d / (d ** 2).sum(0)
+    return t_pose.reshape(count, -1) @ d / (d ** 2).sum(0), heads[:, bones.index("root")]
 
 
 def expressions(folder: Path, count: int):
@@ -129,8 +130,9 @@ def bake(config: BakeConfig = BakeConfig()) -> dict[str, np.ndarray]:
     of = lambda x: (x.reshape(len(x), -1) - mean) @ modes.T / (modes ** 2).sum(1)
     k = of(vertices)
     linear = lambda y: np.linalg.lstsq(np.c_[np.ones(n), k[:n]], y[:n].reshape(n, -1), rcond=None)[0]
+    betas, pelvis = our_body(values, n + config.held_out)
+    heads[:, bones.index("root")] = pelvis                                  # moving the root's head only moves the whole posed body
     head = linear(heads).reshape(config.modes + 1, -1, 3)
-    betas = our_betas(values, n + config.held_out)
     beta = linear(betas)
     q = lambda x: np.round(x / config.step_m).astype(np.int16)
     quantised = (q(modes).astype(np.float64) * config.step_m, np.round(mean, 6))
@@ -141,7 +143,7 @@ def bake(config: BakeConfig = BakeConfig()) -> dict[str, np.ndarray]:
     uv_ids, uv_faces = np.unique(base.uv_faces[skin], return_inverse=True)
     names, start, at, offset = expressions(data / "faceunits01/targets/faceunits", len(base.vertices))
     bone, weight = strongest(model.vertex_bone_indices.numpy(), model.vertex_bone_weights.numpy(), config.influences)
-    rest = np.stack([mean_head for mean_head in head[0]])[[bones.index(b) for b in rig.head_bones()]] @ rig.BODY_FROM_ANNY.T
+    rest = head[0][[bones.index(b) for b in rig.head_bones()]] @ rig.BODY_FROM_ANNY.T
     turn = rig.t_pose_transforms(rest[None])[0][0, :, :3, :3]
     helper = {f"group_{g}": np.unique(base.faces[group == g]) for g in sorted(set(group)) if g.startswith("helper-")}
     joints = np.unique(base.faces[np.char.startswith(group, "joint-")])
