@@ -111,7 +111,9 @@ def cutout(people: People, textures: Textures, pixels: Tensor, inverse: Tensor) 
     texture = people.materials.texture
     holed = people.materials.alpha & (texture >= 0)
     cut = holed[people.material]
-    level = screen_levels(textures, texture[people.material], people.uv, people.faces, pixels)
+    level = torch.zeros_like(people.material)
+    at = torch.nonzero(cut).view(-1)
+    level[at] = screen_levels(textures, texture[people.material[at]], people.uv, people.faces[at], pixels)
 
     def keep(face: Tensor, e: Tensor) -> Tensor:
         corner = people.faces[face]

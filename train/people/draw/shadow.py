@@ -10,7 +10,8 @@ from torch import Tensor
 from ..light import sphere
 from ..types import People, Textures
 from .light import Lights, radiance
-from .raster import cutout, depth_maps
+from .raster import ALPHA, cutout, depth_maps
+from .textures import opacity
 
 _GREY = (0.2126, 0.7152, 0.0722)
 _DIRECTIONS = 10
@@ -46,20 +47,51 @@ def view(people: People, toward: Tensor, size: int, textures: Textures | None) -
 
 
 def ambient_reach(people: People, lights: Lights, textures: Textures | None, size: int = 96) -> Tensor:
-    """(V,) float32 in [0, 1]: part of the ambient light that reaches each vertex, from a few directions weighted by their radiance."""
+    """(V,) float32 in [0, 1]: part of the ambient light that reaches each vertex, from a few directions weighted by their radiance.
+
+    The depth maps are coarse (about 2 cm), so instead of drawing triangles, vertices and faces' middles are dropped into them.
+    """
+    points, owner = _crumbs(people, textures)
+    directions = torch.as_tensor(sphere(_DIRECTIONS), dtype=torch.float32, device=points.device)
+    axes = frame(directions)
     got, whole = torch.zeros_like(people.vertices[:, 0]), torch.full_like(people.vertices[:, 0], 1e-6)
-    pictures = torch.arange(people.count, device=got.device)
-    for d in torch.as_tensor(sphere(_DIRECTIONS), dtype=torch.float32, device=got.device):
-        toward = d.expand(people.count, 3)
-        seen = view(people, toward, size, textures)
-        texel = 1 / seen.scale[people.owner]
-        pixels, depth = seen.place(people.vertices + texel[:, None] * 0.7 * people.normals, people.owner)
-        cosine = (people.normals[:, 0] * d[0] + people.normals[:, 1] * d[1] + people.normals[:, 2] * d[2] + 0.15).clamp(min=0)
-        bright = (radiance(lights, toward, pictures) * got.new_tensor(_GREY)).sum(1) + 1e-4
-        weight = cosine * bright[people.owner]
+    low = torch.full((people.count, 3), torch.inf, device=points.device)
+    low.scatter_reduce_(0, people.owner[:, None].expand(-1, 3), people.vertices, "amin")
+    high = torch.full_like(low, -torch.inf).scatter_reduce_(0, people.owner[:, None].expand(-1, 3), people.vertices, "amax")
+    middle, span = (low + high) / 2, (high - low).norm(dim=1)          # the same scale from every side
+    scale = (size - 2) / (span + 1e-6)
+    texel = (1 / scale)[people.owner]
+    local, at = points - middle[owner], people.vertices - middle[people.owner] + texel[:, None] * 0.7 * people.normals
+    local, at = local * scale[owner, None], at * scale[people.owner, None]          # texels from here on
+    bright = radiance(lights, directions.repeat(people.count, 1), torch.arange(people.count, device=low.device).repeat_interleave(_DIRECTIONS))
+    bright = ((bright * low.new_tensor(_GREY)).sum(1) + 1e-4).view(people.count, -1)[people.owner]
+    for k, (d, axis) in enumerate(zip(directions, axes)):
+        x, y, z = (_along(local, a) for a in axis)
+        cell = (owner * size + torch.floor(y + size / 2).long()) * size + torch.floor(x + size / 2).long()
+        depth = torch.full((people.count * size * size,), torch.inf, device=points.device).scatter_reduce_(0, cell, z, "amin")
+        weight = (_along(people.normals, d) + 0.15).clamp(min=0) * bright[:, k]
         whole += weight
-        got += weight * _smooth_lit(seen, pixels, depth - 0.3 * texel, people.owner, 1.5 * texel)
+        got += weight * _smooth_lit(depth, size, _along(at, axis[0]) + size / 2, _along(at, axis[1]) + size / 2, _along(at, axis[2]), people.owner)
     return got / whole
+
+
+def _crumbs(people: People, textures: Textures | None) -> tuple[Tensor, Tensor]:
+    """Points that stand for the opaque surface: vertices, and the middles of faces where the texture is not cut out; and their people."""
+    corner = people.vertices[people.faces]
+    middle = (corner[:, 0] + corner[:, 1] + corner[:, 2]) / 3
+    holed = people.materials.alpha[people.material] & (people.materials.texture[people.material] >= 0)
+    solid = torch.ones(len(people.vertices), dtype=torch.bool, device=middle.device)
+    at = torch.nonzero(holed).view(-1)
+    there = torch.ones_like(holed)
+    if len(at) and textures is not None:
+        uv = people.uv[people.faces[at]]
+        row = people.materials.texture[people.material[at]]
+        level = torch.full_like(row, min(2, textures.width.shape[1] - 1))
+        there[at] = opacity(textures, row, level, (uv[:, 0] + uv[:, 1] + uv[:, 2]) / 3) >= ALPHA
+        solid[people.faces[at].view(-1)] = False
+    keep = torch.nonzero(solid).view(-1)
+    shown = torch.nonzero(there).view(-1)
+    return torch.cat([people.vertices[keep], middle[shown]]), torch.cat([people.owner[keep], people.face_owner[shown]])
 
 
 def key_reach(people: People, seen: View, points: Tensor, normals: Tensor, picture: Tensor, toward: Tensor, angle: Tensor) -> Tensor:
@@ -81,21 +113,21 @@ def key_reach(people: People, seen: View, points: Tensor, normals: Tensor, pictu
     return lit / _TAPS
 
 
-def _smooth_lit(seen: View, pixels: Tensor, depth: Tensor, picture: Tensor, soft: Tensor) -> Tensor:
-    """(N,) in [0, 1]: bilinear over four texels, each fading over `soft` metres."""
-    size = seen.depth.shape[-1]
-    at = pixels - 0.5
-    left = torch.floor(at)
-    f, cell = at - left, left.long()
-    base, flat = picture * size * size, seen.depth.view(-1)
-    lit = torch.zeros_like(depth)
-    for dy in (0, 1):
-        row = base + (cell[:, 1] + dy).clamp(0, size - 1) * size
-        for dx in (0, 1):
-            nearest = flat[row + (cell[:, 0] + dx).clamp(0, size - 1)]
-            weight = (f[:, 0] if dx else 1 - f[:, 0]) * (f[:, 1] if dy else 1 - f[:, 1])
-            lit += weight * (1 - (depth - nearest) / soft).clamp(0, 1)
+def _smooth_lit(depth: Tensor, size: int, x: Tensor, y: Tensor, z: Tensor, picture: Tensor) -> Tensor:
+    """(N,) in [0, 1]: bilinear over four texels, each fading over 1.5 texels of depth; all in texels."""
+    left, top = torch.floor(x - 0.5), torch.floor(y - 0.5)
+    fx, fy = x - 0.5 - left, y - 0.5 - top
+    first = (picture * size + top.long()) * size + left.long()
+    lit = torch.zeros_like(z)
+    for dy, wy in ((0, 1 - fy), (1, fy)):
+        for dx, wx in ((0, 1 - fx), (1, fx)):
+            nearest = depth[(first + (dy * size + dx)).clamp(0, len(depth) - 1)]
+            lit += wx * wy * (1 - (z - 0.3 - nearest) / 1.5).clamp(0, 1)
     return lit
+
+
+def _along(points: Tensor, axis: Tensor) -> Tensor:
+    return points[:, 0] * axis[0] + points[:, 1] * axis[1] + points[:, 2] * axis[2]
 
 
 def frame(toward: Tensor) -> Tensor:
