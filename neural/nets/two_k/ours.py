@@ -1,0 +1,166 @@
+"""What COMPACT has and the paper does not: the posed body as input and base, turned patches, uncertainties, scale-free refinement.
+
+Lengths of depth are sides of the canvas, measured at the pelvis: 1 is as long as the canvas is wide there. So nothing depends on the
+person's height or on the canvas's resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..blocks.fill import filled
+from ..blocks.tiles import tiled
+from .cascade import Step
+from .merge import Piece, Warps, blend, cut, turned
+from .parts import GROUPS
+
+LABELS = 25
+"""24 joints of SMPL, and nothing."""
+
+INPUTS = 3 + 1 + 2 + 6 + 2 + 1
+"""Coarse nets: image, matte, rays, body normals, body depths, where the body is; the codes of body parts come on top."""
+
+PART_INPUTS = 3 + 1 + 6 + 6 + 1
+"""Part net: image, matte, coarse normals, body normals, where the body is."""
+
+PART_BASE = slice(4, 10)
+"""Channels of the part net's input to which its output is added: the coarse normals."""
+
+CONTEXT = len(GROUPS) + 1
+"""Which group, and how fine the canvas is."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """The fitted body seen by the canvas's camera, front = nearest, back = farthest surface; M pixels a side, any resolution.
+
+    normals (B, 6, M, M) unit outward, camera axes, front then back; depth (B, 2, M, M) from the pelvis, sides of the canvas; both 0 outside.
+    hit (B, 1, M, M) float 0 or 1. part (B, 2, M, M) int64: SMPL joint + 1, 0 = nothing.
+    """
+
+    normals: Tensor
+    depth: Tensor
+    hit: Tensor
+    part: Tensor
+
+
+@dataclass(frozen=True)
+class Base:
+    """The body at the coarse resolution, carried on smoothly where it is not: normals (B, 6, c, c), depth (B, 2, c, c), hit (B, 1, c, c)."""
+
+    normals: Tensor
+    depth: Tensor
+    hit: Tensor
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """seen: what the coarse nets saw. normals (B, 6, c, c), ours (B, 8, c, c) with log uncertainties of both sides.
+    raw (B, 3, c, c): front, back, mask logit; ours (B, 5, c, c) with log uncertainties of both depths. base: ours."""
+
+    seen: Tensor
+    normals: Tensor
+    raw: Tensor
+    base: Base | None
+
+
+def base_of(inputs, side: int) -> Base:
+    """The body on the coarse canvas; outside it the nearest values spread."""
+    body = inputs.body
+    both = F.interpolate(torch.cat([body.normals * body.hit, body.depth * body.hit, body.hit], 1), (side, side),
+                         mode="area" if body.hit.shape[-1] > side else "nearest")
+    hit = both[:, 8:]
+    full = filled(both[:, :8], hit)
+    return Base(unit(full[:, :6]), full[:, 6:], hit)
+
+
+def unit(normals: Tensor) -> Tensor:
+    """(B, 3 k, H, W) -> each of length 1."""
+    return F.normalize(normals.unflatten(1, (-1, 3)), dim=2, eps=1e-4).flatten(1, 2)
+
+
+def rays_of(inputs, side: int) -> Tensor:
+    """(B, 2, side, side): x and y of the ray (z = 1) through every pixel's centre."""
+    at = (torch.arange(side, device=inputs.rays.device, dtype=inputs.rays.dtype) + 0.5) / side
+    x, y = ((at - inputs.rays[:, k:k + 1]) / inputs.rays[:, :1] for k in (1, 2))
+    return torch.stack([x[:, None, :].expand(-1, side, -1), y[:, :, None].expand(-1, -1, side)], 1)
+
+
+def coarse_inputs(inputs, base: Base, embed: nn.Embedding, side: int) -> Tensor:
+    """(B, INPUTS + 2 x code, c, c)."""
+    picture = F.interpolate(torch.cat([inputs.image, inputs.matte], 1), (side, side), mode="area")
+    rows = (torch.arange(side, device=picture.device) * 2 + 1) * inputs.body.part.shape[-1] // (2 * side)
+    part = inputs.body.part[:, :, rows][:, :, :, rows]
+    code = embed(part).permute(0, 1, 4, 2, 3).flatten(1, 2)
+    return torch.cat([picture, rays_of(inputs, side), base.normals, 4 * base.depth, base.hit, code], 1)
+
+
+def with_base(out: Tensor, base: Tensor) -> Tensor:
+    """Outputs (B, 8, H, W): differences of both normals from `base` (B, 6, H, W), log uncertainties -> unit normals, bounded logs."""
+    return torch.cat([unit(base + out[:, :6]), out[:, 6:].clamp(-6, 3)], 1)
+
+
+def part_inputs(inputs, coarse: Coarse, warps: Warps, group: str) -> Tensor:
+    """(N, PART_INPUTS, h, w); normals turned into the patch's frame, so that a limb looks the same however it is held."""
+    rows = warps.rows(group)
+    picture = cut(torch.cat([inputs.image, inputs.matte], 1), warps, group)
+    normals = cut(coarse.normals[:, :6], warps, group)
+    body = cut(torch.cat([inputs.body.normals, inputs.body.hit], 1), warps, group)
+    turns = warps.turns(rows)
+    normals, posed = unit(turned(normals, turns)), turned(body[:, :6], turns)
+    return torch.cat([picture, normals, posed, body[:, 6:]], 1)
+
+
+def context_of(group: str, like: Tensor, canvas: int) -> Tensor:
+    """(N, CONTEXT)."""
+    out = like.new_zeros(len(like), CONTEXT)
+    out[:, GROUPS.index(group)] = 1
+    out[:, -1] = math.log2(canvas / 1024)
+    return out
+
+
+def turned_back(patches: dict[str, Tensor], warps: Warps) -> dict[str, Tensor]:
+    """Normals of patches in camera axes again; uncertainties go along."""
+    out = {}
+    for group, values in patches.items():
+        turns = warps.turns(warps.rows(group)).transpose(1, 2)
+        out[group] = torch.cat([turned(values[:, :6], turns), values[:, 6:]], 1)
+    return out
+
+
+def merged(pieces: list[Piece], coarse: Coarse, side: int) -> Tensor:
+    """(B, 8, S, S): parts where they have their say, coarse normals elsewhere. A part's weight falls to 0 at its edge, and what the weights
+    of all parts lack to 1 is the coarse normals': so there is no seam, and a missing part leaves no hole."""
+    like = coarse.normals
+    total, weight = blend(pieces, len(like), like.shape[1], side, like)
+    rest = F.interpolate(like, (side, side), mode="bilinear", align_corners=False)
+    out = (total + (1 - weight).clamp(min=0) * rest) / weight.clamp(min=1)
+    return torch.cat([unit(out[:, :6]), out[:, 6:]], 1)
+
+
+def slopes(normals: Tensor, rays: Tensor) -> Tensor:
+    """Normals (B, 6, H, W) as depth sees them: x, y, and the share along the pixel's ray; -x / share is the slope of depth per pixel."""
+    n = normals.unflatten(1, (2, 3))
+    along = n[:, :, 0] * rays[:, :1] + n[:, :, 1] * rays[:, 1:] + n[:, :, 2]
+    return torch.stack([n[:, :, 0], n[:, :, 1], along], 2).flatten(1, 2)
+
+
+HALO = 16
+"""Fine pixels that a Step sees: five convolutions, the local mean and the upsampling, at half the resolution."""
+
+
+def climb(step: Step, inputs, coarse: Coarse, normals: Tensor, tile: int | None) -> Tensor:
+    """Coarse depth -> (B, 5, S, S), doubling until the canvas is reached; every level sees the merged normals of its own size."""
+    size, side = coarse.raw.shape[-1], normals.shape[-1]
+    scale = coarse.raw.new_tensor([size, size, 1, 1, 1]).view(1, 5, 1, 1)
+    x = coarse.raw * scale                                       # depth in pixels
+    seen = torch.cat([slopes(normals[:, :6], rays_of(inputs, side)), inputs.matte.to(normals.dtype)], 1)
+    while size < side:
+        size *= 2
+        x = tiled(step, x, seen if size == side else F.interpolate(seen, (size, size), mode="area"), tile, HALO)
+    return x / torch.where(scale == 1, scale, float(size))
