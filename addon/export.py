@@ -17,18 +17,14 @@ FORMATS = ("glb", "fbx")
 @contextmanager
 def renamed_bones(armatures: list[bpy.types.Object], convention: str) -> Iterator[None]:
     """Bones (and with them vertex groups and all Actions of the rigs) bear the other names inside the block only."""
-    names = bone_names.table(convention)
-    if not names:
-        yield
-        return
-    back = {v: k for k, v in names.items()}
+    names = [bone_names.table(convention, fingers="left_index1" in a.data.bones) for a in armatures]
     try:
-        for armature in armatures:
-            _rename(armature, names)
+        for armature, table in zip(armatures, names):
+            _rename(armature, table)
         yield
     finally:
-        for armature in armatures:
-            _rename(armature, back)
+        for armature, table in zip(armatures, names):
+            _rename(armature, {v: k for k, v in table.items()})
 
 
 def _rename(armature: bpy.types.Object, names: dict[str, str]) -> None:

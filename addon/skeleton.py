@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..neural.contract.frames import BLENDER_FROM_BODY, blender_from_camera
+from ..neural.contract.joints import FINGER_JOINTS, FINGERS
 
 MAIN_CHILD = {
     "pelvis": "spine1", "spine1": "spine2", "spine2": "spine3", "spine3": "neck", "neck": "head",
@@ -20,8 +21,12 @@ MAIN_CHILD = {
     "left_wrist": "left_hand", "right_collar": "right_shoulder", "right_shoulder": "right_elbow",
     "right_elbow": "right_wrist", "right_wrist": "right_hand",
 }
+MAIN_CHILD |= {f"{side}_{finger}{k}": f"{side}_{finger}{k + 1}" for side in ("left", "right") for finger in FINGERS for k in (1, 2)}
 """The child a bone points to; the other children (hips, collars) hang off without being connected."""
 
+FINGER_HINGE = {"left": np.array([0.0, 1.0, 0.0]), "right": np.array([0.0, -1.0, 0.0])}
+THUMB_HINGE = {"left": np.array([0.1, -0.65, 0.75]), "right": np.array([0.1, 0.65, -0.75])}
+"""About which axis a finger bends into the palm when the hands rest with the palms down, frame `blender`."""
 ARM_PARTS = ("collar", "shoulder", "elbow", "wrist", "hand")
 SOLE_REACH_M = 0.15  # a surface whose lowest point is further than this from the body's soles has no feet of its own
 
@@ -147,14 +152,23 @@ def photo_placement(pelvis: np.ndarray, vertices: np.ndarray, body_vertices: np.
 def _leaf_tail(name: str, head: np.ndarray, came_from: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Tail of a bone without children, from the body's points it moves: crown, toe tips, finger tips."""
     length = float(np.linalg.norm(head - came_from))
-    if name == "head":
+    least = 0.03
+    if name in FINGER_JOINTS:
+        direction, fallback, least = (head - came_from) / max(length, 1e-9), 0.9 * length, 0.008
+    elif name == "head":
         direction, fallback = np.array([0.0, 0.0, 1.0]), 1.6 * length
     elif name.endswith("foot"):
         direction, fallback = np.array([0.0, -1.0, 0.0]), 0.6 * length
     else:
         direction, fallback = (head - came_from) / max(length, 1e-9), 1.1 * length
     reach = float(((own - head) @ direction).max()) if len(own) else 0.0
-    return head + direction * (reach if reach > 0.03 else max(fallback, 0.05))
+    return head + direction * (reach if reach > least else max(fallback, 0.01 if name in FINGER_JOINTS else 0.05))
+
+
+def _with_fingers(name: str, names: tuple[str, ...], j: int) -> list[int]:
+    """Rows of the joints whose vertices end a bone: its own, and the fingers' for a hand."""
+    side = name.split("_")[0]
+    return [j] + ([i for i, n in enumerate(names) if n in FINGER_JOINTS and n.startswith(side)] if name.endswith("_hand") else [])
 
 
 def place_bones(names: tuple[str, ...], parents: np.ndarray, joints: np.ndarray,
@@ -172,11 +186,14 @@ def place_bones(names: tuple[str, ...], parents: np.ndarray, joints: np.ndarray,
             tail = joints[index[child]]
         else:
             came_from = joints[parent] if parent >= 0 else head - np.array([0, 0, 0.1])
-            tail = _leaf_tail(name, head, came_from, body_vertices[body_joint == j])
+            tail = _leaf_tail(name, head, came_from, body_vertices[np.isin(body_joint, _with_fingers(name, names, j))])
         if np.linalg.norm(tail - head) < 0.01:  # Blender drops bones of no length
             tail = head + np.array([0, 0, 0.05])
         along = (tail - head) / np.linalg.norm(tail - head)
-        if name.split("_")[-1] in ARM_PARTS:
+        if name in FINGER_JOINTS:
+            side, finger = name.split("_")
+            z_axis = np.cross((THUMB_HINGE if finger.startswith("thumb") else FINGER_HINGE)[side], along)
+        elif name.split("_")[-1] in ARM_PARTS:
             z_axis = np.array([0.0, -1.0, 0.0])
         else:
             z_axis = np.cross(np.array([1.0, 0.0, 0.0]), along)

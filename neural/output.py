@@ -51,8 +51,6 @@ def write_result(out: Path, photo: Photo, person: Person, body: Body, normals: N
 
 def handover(photo: Photo, body: Body, surface: Surface, texture: Texture, rig: Rig, report: dict) -> dict:
     """The arrays of result.npz (contract.result.HANDOVER)."""
-    order = np.argsort(-body.weights, axis=1)[:, :6]
-    values = np.take_along_axis(body.weights, order, 1)
     return {
         "name": np.array(photo.name), "vertices": rig.rest_vertices.astype(np.float32), "faces": surface.faces,
         "uv": texture.uv[texture.uv_faces.ravel()], "body_uv": texture.body_uv[texture.body_uv_faces.ravel()],
@@ -60,9 +58,8 @@ def handover(photo: Photo, body: Body, surface: Surface, texture: Texture, rig: 
         "weight_joints": rig.weight_joints, "weight_values": rig.weight_values,
         "joint_names": np.array(rig.joint_names), "parents": rig.parents, "rest_joints": rig.rest_joints,
         "pose_photo": rig.pose_photo, "camera_from_rest": rig.camera_from_rest, "pose_a": rig.pose_a,
-        "surface_vertices": surface.vertices, "up": np.asarray(body.up, np.float64), "body_vertices": body.rest_vertices, "body_faces": body.faces,
-        "body_weight_joints": order.astype(np.int32),
-        "body_weight_values": (values / values.sum(1, keepdims=True)).astype(np.float32),
+        "surface_vertices": surface.vertices, "up": np.asarray(body.up, np.float64), "body_vertices": rig.body_vertices, "body_faces": body.faces,
+        "body_weight_joints": rig.body_joints, "body_weight_values": rig.body_values,
         "fitted_uv": body.uv[body.uv_faces.ravel()] if len(body.uv) else np.zeros((0, 2), np.float32),
         "height_m": np.array(float(body.height_m)), "report": np.array(json.dumps(report)),
     }

@@ -47,10 +47,11 @@ def contact_sheet(person: Person, body: Body, surface: Surface, texture: Texture
 
 
 def posed(rig: Rig, pose: np.ndarray) -> np.ndarray:
-    """The figure in a pose, (24, 3) axis-angle on the T-pose -> (V, 3) float64, frame `body`."""
+    """The figure in a pose, (24, 3) axis-angle on the T-pose, fingers as in the A-pose -> (V, 3) float64, frame `body`."""
     weights = np.zeros((len(rig.rest_vertices), len(rig.joint_names)))
     np.add.at(weights, (np.arange(len(weights))[:, None], rig.weight_joints), rig.weight_values)
-    return skin(rig.rest_vertices, weights, joint_transforms(pose, rig.rest_joints))
+    pose = np.concatenate([pose, rig.pose_a[len(pose):]])
+    return skin(rig.rest_vertices, weights, joint_transforms(pose, rig.rest_joints, rig.parents))
 
 
 def _draw(vertices, camera, surface: Surface, texture: Texture) -> np.ndarray:

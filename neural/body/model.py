@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..contract.joints import LANDMARKS, SMPL_PARENTS
 from . import skinning
+from .hands import HandModel
 from .read import read_arrays
 
 DEFAULT_PATH = Path(__file__).with_name("body.npz")
@@ -30,6 +31,7 @@ class BodyModel:
     regressor       (24, V) float64: joints from vertices, for export.
     source          "default" or the file's name.
     warnings        (code, sentence) of everything that had to be guessed while reading the file.
+    hands           finger joints, or None (a person's own body: its hands are stiff).
     """
 
     template: np.ndarray
@@ -48,11 +50,14 @@ class BodyModel:
     regressor: np.ndarray
     source: str = "default"
     warnings: tuple[tuple[str, str], ...] = ()
+    hands: HandModel | None = None
 
     @staticmethod
     def load(path: str | Path | None = None, warn: Callable[[str, str], None] | None = None) -> "BodyModel":
         """The body that ships, or a person's own SMPL file. BodyError with a remedy when it cannot be used."""
         model = BodyModel(**read_arrays(Path(path) if path else DEFAULT_PATH, default=path is None))
+        if path is None:
+            model = replace(model, hands=HandModel.load(model.weights))
         for code, sentence in model.warnings if warn else ():
             warn(code, sentence)
         return model

@@ -5,22 +5,24 @@ SMPL's convention: at rest every joint frame is the identity; joint j turns abou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..contract.joints import SMPL_PARENTS
 from .rotations import matrix_from_axis_angle
 
 
-def joint_transforms(pose: np.ndarray, joints: np.ndarray) -> np.ndarray:
-    """Rest-to-posed rigid transforms of all joints.
+def joint_transforms(pose: np.ndarray, joints: np.ndarray, parents: Sequence[int] = SMPL_PARENTS) -> np.ndarray:
+    """Rest-to-posed rigid transforms of all joints, the 24 or as many as `parents` (parents first) has.
 
-    pose (24, 3) axis-angle relative to the parent; joints (24, 3) metres at rest -> (24, 4, 4) float64 with
+    pose (J, 3) axis-angle relative to the parent; joints (J, 3) metres at rest -> (J, 4, 4) float64 with
     posed point = T_j @ rest point for a point glued to joint j. No translation is added: joint 0 stays where it is.
     """
     rotation = matrix_from_axis_angle(pose)
     joints = np.asarray(joints, np.float64)
     out = np.zeros((len(joints), 4, 4))
-    for j, parent in enumerate(SMPL_PARENTS):
+    for j, parent in enumerate(parents):
         local = np.eye(4)
         local[:3, :3] = rotation[j]
         local[:3, 3] = joints[j] - rotation[j] @ joints[j]     # turn about the joint's rest place

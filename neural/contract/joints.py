@@ -13,6 +13,18 @@ SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17
 
 JOINT = {name: i for i, name in enumerate(SMPL_JOINTS)}
 
+FINGERS = ("index", "middle", "pinky", "ring", "thumb")
+FINGER_JOINTS = tuple(f"{side}_{finger}{k}" for side in ("left", "right") for finger in FINGERS for k in (1, 2, 3))
+"""The 30 finger joints in SMPL-X's order, 15 of the left hand first. A body that has them lists them after the 24."""
+
+FINGER_PARENTS = tuple(22 + i // 15 if i % 3 == 0 else 24 + i - 1 for i in range(30))
+"""Parent of each finger joint among the 54; fingers hang on left_hand and right_hand."""
+
+HAND_POINTS = ("wrist", *(f"{finger}_{part}" for finger, parts in (
+    ("thumb", ("cmc", "mcp", "ip", "tip")), *((f, ("mcp", "pip", "dip", "tip")) for f in ("index", "middle", "ring", "pinky")))
+    for part in parts))
+"""The 21 points of a hand in MediaPipe's order."""
+
 LANDMARKS = (
     "nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer",
     "left_ear", "right_ear", "mouth_left", "mouth_right", "left_shoulder", "right_shoulder", "left_elbow",

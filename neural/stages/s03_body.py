@@ -9,8 +9,11 @@ import numpy as np
 from ..body import face
 from ..body.evidence import Evidence, without_forward_bias
 from ..body.fit import fit
+from ..body.hand_place import PlacedHands, place_hands
+from ..body.hands import bends, bent
 from ..body.lift import lift, lifter
 from ..body.model import BodyModel
+from ..body.skinning import skin
 from ..context import Context
 from ..contract.frames import Camera
 from ..contract.joints import LANDMARK
@@ -44,15 +47,34 @@ class BodyMaps:
 
 
 @dataclass(frozen=True)
+class Fingers:
+    """The fingers of a body that has them (contract.joints.FINGER_JOINTS, left hand first). Metres.
+
+    pose          (30, 3) float32 axis-angle relative to the parent.       at_ease (30, 3) float32: idem, of hands that hang and do nothing.
+    rest_joints   (30, 3) float32 T-pose with straight fingers, frame `body`.
+    weights       (V, 30) float32; summed over a hand: the weight of the hand joint in Body.weights.
+    rest_vertices (V, 3) float32 T-pose with straight fingers, frame `body`.
+    found         for the left and the right hand: "points", "rejected" or "unseen" (hand_place.PlacedHands).
+    """
+
+    pose: np.ndarray
+    at_ease: np.ndarray
+    rest_joints: np.ndarray
+    weights: np.ndarray
+    rest_vertices: np.ndarray
+    found: tuple[str, str]
+
+
+@dataclass(frozen=True)
 class Body:
     """The fitted body. Metres. V vertices, F triangles, 24 SMPL joints, rotations as axis-angle (radians).
 
     pose             (24, 3) float32; pose[0] turns the body frame into camera axes (SMPL's global_orient).
     betas            (B,) float32, standard deviations.
     scale            uniform scale on the shaped template.
-    translation      (3,) float32: camera metres; vertices = LBS(scale * shaped template, pose) + translation.
+    translation      (3,) float32: camera metres; vertices = LBS(rest_vertices, pose) + translation.
     vertices         (V, 3) float32 posed, camera frame.        joints       (24, 3) float32 posed, camera frame.
-    rest_vertices    (V, 3) float32 T-pose, frame `body`.       rest_joints  (24, 3) float32, frame `body`.
+    rest_vertices    (V, 3) float32 T-pose, frame `body`, fingers bent as in the photo.       rest_joints  (24, 3) float32, frame `body`.
     camera_from_rest (24, 4, 4) float64: the joint transforms of LBS, translation included; vertex = sum_j w_j T_j rest.
     faces            (F, 3) int32.
     weights          (V, 24) float32, rows sum to 1.
@@ -61,6 +83,7 @@ class Body:
     height_m         height of the body standing upright.       height_is_guess  True unless the person gave it.
     up               (3,) float64 unit, camera frame: the world's up, from the camera's estimated pitch.
     error_px         mean distance of fitted to detected visible landmarks, crop pixels.
+    fingers          None when the body's hands are stiff (a person's own body file).
     """
 
     pose: np.ndarray
@@ -83,6 +106,7 @@ class Body:
     maps: BodyMaps
     up: np.ndarray
     method: str = "landmark+silhouette fit"
+    fingers: Fingers | None = None
 
 
 DEFAULT_HEIGHT_M = 1.70
@@ -109,21 +133,58 @@ def fit_body(person: Person, model: BodyModel, context: Context) -> Body:
     result = fit(model, evidence, step=lambda done, of: context.step(done, of + 1))
     scale, guess = _scale(model, result.betas, context)
     translation = scale * result.translation
-    vertices, joints, transforms = model.posed(result.pose, result.betas, scale, translation)
-    rest, rest_joints = model.shaped(result.betas, scale)
+    pose, hands = result.pose, None
+    if model.hands is not None:
+        hands = place_hands(model, pose, result.betas, result.translation, person.camera, _hand_points(person, evidence))
+        pose = hands.pose
+        _say_of_hands(hands, evidence, context)
+    _, joints, transforms = model.posed(pose, result.betas, scale, translation)
+    straight, rest_joints = model.shaped(result.betas, scale)
+    rest, fingers = (straight, None) if hands is None else _bend(model, hands, straight, result.betas, scale)
+    vertices = skin(rest, model.weights, transforms)
     if result.error_px > 0.03 * evidence.size_px:
         context.warn("body.poor-fit", "The body does not follow the pose in the photo well; parts of it may be misplaced.")
     size = person.mask.shape[0] // 2
     maps = render_maps(vertices, model, person.camera.resized(size, size))
     single = lambda a: np.ascontiguousarray(a, np.float32)
     return Body(
-        pose=single(result.pose), betas=single(result.betas), scale=float(scale), translation=single(translation),
+        pose=single(pose), betas=single(result.betas), scale=float(scale), translation=single(translation),
         vertices=single(vertices), joints=single(joints), rest_vertices=single(rest), rest_joints=single(rest_joints),
         camera_from_rest=transforms, faces=model.faces, weights=single(model.weights), uv=model.uv, uv_faces=model.uv_faces,
         part=model.part, height_m=model.standing_height(result.betas, scale), height_is_guess=guess,
         error_px=result.error_px, maps=maps, up=np.array([0.0, -np.cos(result.tilt), np.sin(result.tilt)]),
-        method="landmark+silhouette fit" if net is None else "lifter+landmark+silhouette fit",
+        method=("landmark+silhouette fit" if net is None else "lifter+landmark+silhouette fit") + _hands_method(hands), fingers=fingers,
     )
+
+
+def _hand_points(person: Person, evidence: Evidence) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The hands' points, for hands on arms that are seen."""
+    return tuple(hand if hand is not None and evidence.seen(f"{side}_wrist") > 0.3 else None
+                 for side, hand in (("left", person.left_hand), ("right", person.right_hand)))
+
+
+def _bend(model: BodyModel, hands: PlacedHands, straight: np.ndarray, betas: np.ndarray, scale: float) -> tuple[np.ndarray, Fingers]:
+    """Rest vertices with the fingers bent, and the fingers."""
+    joints = model.hands.shaped(betas, scale)
+    single = lambda a: np.ascontiguousarray(a, np.float32)                # noqa: E731
+    return (bent(straight, model.hands.weights, bends(hands.fingers, joints)),
+            Fingers(single(hands.fingers), single(hands.at_ease), single(joints), single(model.hands.weights), single(straight), hands.found))
+
+
+def _hands_method(hands: PlacedHands | None) -> str:
+    if hands is None:
+        return ""
+    seen = [side for side, found in zip(("left", "right"), hands.found) if found == "points"]
+    return f"+fingers({','.join(seen)})" if seen else "+fingers at ease"
+
+
+def _say_of_hands(hands: PlacedHands, evidence: Evidence, context: Context) -> None:
+    """Fingers that are a guess although the hand is in the photo."""
+    guessed = [side for side, found in zip(("left", "right"), hands.found)
+               if found == "rejected" or (found == "unseen" and evidence.seen(f"{side}_wrist") > 0.3)]
+    if guessed:
+        which = "both hands are" if len(guessed) == 2 else f"the {guessed[0]} hand are"
+        context.warn("body.fingers-guessed", f"The fingers of {which} not seen clearly; relaxed fingers were assumed.")
 
 
 def evidence_of(person: Person, model: BodyModel, net: Lifter | None = None) -> Evidence:

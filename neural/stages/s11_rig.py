@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..body.hands import split_weights, with_fingers
 from ..body.poses import A_POSE
 from ..body.skinning import skin
 from ..context import Context
 from ..contract.errors import RigError
-from ..contract.joints import SMPL_JOINTS, SMPL_PARENTS
+from ..contract.joints import FINGER_JOINTS, FINGER_PARENTS, SMPL_JOINTS, SMPL_PARENTS
 from ..geometry.closest import Closest, closest_points
 from ..geometry.fill import mesh_edges
+from ..geometry.fingers import Split, body_at_rest, rest_joints, split_fingers
 from ..geometry.normals import vertex_normals
 from ..geometry.transfer import PART_OF_JOINT, bridges, transfer_weights
 from .s03_body import Body
@@ -23,7 +25,7 @@ NAME = "s11_rig"
 
 @dataclass(frozen=True)
 class Rig:
-    """J joints (24 SMPL). Metres. R = frame `body` (T-pose).
+    """J joints: the 24 of SMPL, then the 30 of the fingers when the body has them. Metres. R = frame `body` (T-pose).
 
     joint_names    J names;   parents (J,) int32.
     rest_joints    (J, 3) float64, R.
@@ -31,7 +33,10 @@ class Rig:
     rest_vertices  (V, 3) float64, R: the surface unposed by the exact inverse of its blended transforms.
     camera_from_rest  (J, 4, 4) float64: photo pose; sum_j w_j T_j rest gives the surface back to 0.5 mm.
     pose_photo     (J, 3) float64 axis-angle relative to the parent; joint 0 is camera_from_body's rotation.
-    pose_a         (J, 3) float64 axis-angle of the A-pose (joint 0: identity).
+    pose_a         (J, 3) float64 axis-angle of the A-pose (joint 0: identity; fingers at ease).
+    body_vertices  (B, 3) float32, R: the fitted body, bound to the same joints by body_joints (B, 6) int32, body_values (B, 6) float32.
+
+    A hand whose fingers the surface does not show apart rests as it was photographed: its finger joints lie there, unturned.
     """
 
     joint_names: tuple[str, ...]
@@ -43,6 +48,9 @@ class Rig:
     camera_from_rest: np.ndarray
     pose_photo: np.ndarray
     pose_a: np.ndarray
+    body_vertices: np.ndarray
+    body_joints: np.ndarray
+    body_values: np.ndarray
     method: str = "body-transfer+inpaint"
 
 
@@ -70,7 +78,12 @@ def bind_rig(body: Body, surface: Surface, context: Context, config: RigConfig =
                      "the rest moves with what it hangs on.")
     context.step(2, 4)
     transforms = np.asarray(body.camera_from_rest, np.float64)
-    weights, mended = _sound(moved.weights, transforms, config)
+    weights, body_weights, skeleton, split = moved.weights, body.weights, _plain(body), None
+    if body.fingers is not None:
+        split = _split(body, surface, weights, near, transforms)
+        weights, transforms = split.weights, with_fingers(transforms, split.moves)
+        body_weights, skeleton = split_weights(body.weights, body.fingers.weights), _fingered(body, split)
+    weights, mended = _sound(weights, transforms, config)
     if mended:
         context.warn("rig.mended", f"The weights of {mended} vertices were made simpler, since their joints turn against each other.")
     joints, values = _packed(weights)
@@ -83,8 +96,41 @@ def bind_rig(body: Body, surface: Surface, context: Context, config: RigConfig =
         context.warn("rig.stretched", f"{torn} faces are stretched more than {config.torn:g} times in the rest pose, mostly "
                      "under the arms and where parts touch in the photo.")
     context.step(4, 4)
-    return Rig(SMPL_JOINTS, np.array(SMPL_PARENTS, np.int32), np.asarray(body.rest_joints, np.float64), joints, values,
-               rest, transforms, np.asarray(body.pose, np.float64), np.array(A_POSE, np.float64))
+    return Rig(*skeleton[:3], joints, values, rest, transforms, *skeleton[3:], *_packed(body_weights), _method(split))
+
+
+def _plain(body: Body) -> tuple:
+    """Names, parents, rest joints, photo pose, A-pose, body at rest: 24 joints."""
+    return (SMPL_JOINTS, np.array(SMPL_PARENTS, np.int32), np.asarray(body.rest_joints, np.float64),
+            np.asarray(body.pose, np.float64), np.array(A_POSE, np.float64), np.asarray(body.rest_vertices, np.float32))
+
+
+def _fingered(body: Body, split: Split) -> tuple:
+    """The same with fingers: 54 joints. Only hands with separate fingers have a pose of their own."""
+    names, parents, joints, pose, a_pose, _ = _plain(body)
+    fingers = body.fingers
+    apart = np.repeat(split.apart, 15)[:, None]
+    own, at = np.asarray(fingers.pose, np.float64), np.asarray(fingers.rest_joints, np.float64)
+    return (names + FINGER_JOINTS, np.concatenate([parents, np.array(FINGER_PARENTS, np.int32)]),
+            np.concatenate([joints, rest_joints(at, own, split)]), np.concatenate([pose, own * apart]),
+            np.concatenate([a_pose, fingers.at_ease * apart]),
+            body_at_rest(fingers.rest_vertices, fingers.weights, own, at, split).astype(np.float32))
+
+
+def _split(body: Body, surface: Surface, weights: np.ndarray, near: Closest, transforms: np.ndarray) -> Split:
+    fingers = body.fingers
+    return split_fingers(surface.vertices, surface.faces, weights, near, body.faces, fingers.weights,
+                         np.asarray(fingers.pose, np.float64), np.asarray(fingers.rest_joints, np.float64), transforms)
+
+
+def _method(split: Split | None) -> str:
+    """What was done about fingers: "fingers(left)" where the surface shows them apart, "mittens" elsewhere."""
+    if split is None:
+        return Rig.method
+    said = [f"{word}({','.join(who)})" for word, who in (
+        ("fingers", [n for n, apart in zip(("left", "right"), split.apart) if apart]),
+        ("mittens", [n for n, apart in zip(("left", "right"), split.apart) if not apart])) if who]
+    return "+".join([Rig.method, *said])
 
 
 def _closest(body: Body, surface: Surface) -> Closest:

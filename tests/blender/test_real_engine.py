@@ -66,7 +66,7 @@ def test_good_photo_gives_everything(ran):
     assert {p.name for p in folder.iterdir()} == {"woman_back.blend", "woman_back.glb", "mesh.ply", "albedo.png", "normal.png",
                                                   "preview.png", "stages", "report.json"}
     told = report(out, "woman_back")
-    assert told["ok"] and told["mesh"]["watertight"] and told["rig"]["joints"] == 24
+    assert told["ok"] and told["mesh"]["watertight"] and told["rig"]["joints"] == 54
     assert "person.from-behind" in [w["code"] for w in told["warnings"]]
     assert told["mesh"]["height_m"] == pytest.approx(1.62, abs=0.002)
 
@@ -75,7 +75,7 @@ def test_the_saved_file_opens_with_a_posable_person(ran, extension):
     out, _ = ran
     bpy.ops.wm.open_mainfile(filepath=str(out / "woman_back/woman_back.blend"))
     rig = next(o for o in bpy.data.objects if o.type == "ARMATURE")
-    assert rig.name.endswith("_rig") and len(rig.data.bones) == 24 and "left_shoulder" in rig.data.bones
+    assert rig.name.endswith("_rig") and len(rig.data.bones) == 54 and "left_shoulder" in rig.data.bones
     mesh = next(o for o in rig.children if o.type == "MESH" and not o.hide_render)
     assert [layer.name for layer in mesh.data.uv_layers] == ["UVMap", "BodyUV"] and "seen" in mesh.data.attributes
     assert {a.name for a in bpy.data.actions} == {"woman_back photo pose", "woman_back A-pose"}

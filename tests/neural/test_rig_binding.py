@@ -31,7 +31,7 @@ def posed():
     v, joints, transforms = model.posed(pose, None, 1.0, np.array([0.1, 0.2, 2.6]))
     rest, rest_joints = model.shaped()
     body = SimpleNamespace(vertices=v, faces=model.faces, weights=model.weights, rest_vertices=rest, rest_joints=rest_joints,
-                           camera_from_rest=transforms, pose=pose, uv=model.uv, uv_faces=model.uv_faces)
+                           camera_from_rest=transforms, pose=pose, uv=model.uv, uv_faces=model.uv_faces, fingers=None)
     normals = vertex_normals(v, model.faces)
     outer = (v + 0.004 * normals).astype(np.float32)
     surface = SimpleNamespace(vertices=outer, faces=model.faces, normals=normals, bind_vertices=outer, bind_from_rest=transforms)
