@@ -1,6 +1,6 @@
 """Recipes at random: who stands there, how, in what. Garment geometry varies most, then light, albedo, background, mask damage, camera.
 
-    recipe = random_recipe(seed, catalogue)
+    recipe = random_recipe(seed, choices)
 
 Every choice is a draw from numpy's PCG64 seeded with `seed`; one generator a theme, so that a new choice in one theme leaves the others alone.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .catalogue import Catalogue
+from .choices import Choices
 from .fabrics import random_fabric
 from .recipe import Companion, Fabric, PersonRecipe, PoseMix, Recipe, Worn
 from .scenery import SceneryConfig, random_background, random_camera, random_light, random_sensor
@@ -22,7 +22,8 @@ class CastConfig:
     """Shares and spreads. whole: people that are whole characters; front: people within 40 degrees of facing the camera."""
 
     whole: float = 0.22
-    shape_spread: float = 0.9
+    mixed_bodies: float = 0.5
+    shape_noise: float = 0.12
     front: float = 0.62
     photo_pose: float = 0.40
     standing: float = 0.35
@@ -47,41 +48,53 @@ class CastConfig:
     scenery: SceneryConfig = SceneryConfig()
 
 
-def random_recipe(seed: int, catalogue: Catalogue, config: CastConfig = CastConfig()) -> Recipe:
+def random_recipe(seed: int, choices: Choices, config: CastConfig = CastConfig()) -> Recipe:
     """The recipe of a seed (0 <= seed < 2**63)."""
     themes = [np.random.default_rng([seed, k]) for k in range(7)]
-    person = random_person(themes[0], catalogue, config)
+    person = random_person(themes[0], choices, config)
     camera = random_camera(themes[1], config.scenery)
     companions = ()
     if themes[5].random() < config.companion:
         rng, front = themes[5], bool(themes[5].random() < 0.3)
         side = rng.choice([-1.0, 1.0])
         place = (float(side * rng.uniform(0.22, 0.6)), float(rng.normal(0, 0.06) + (0.15 if front else -0.03)))
-        companions = (Companion(random_person(rng, catalogue, config), place, float(rng.uniform(0.5, 1.0) * (1.5 if front else 1)), front),)
-    return Recipe(seed, person, camera, random_light(themes[2], catalogue, config.scenery), random_background(themes[3], catalogue, config.scenery),
+        companions = (Companion(random_person(rng, choices, config), place, float(rng.uniform(0.5, 1.0) * (1.5 if front else 1)), front),)
+    return Recipe(seed, person, camera, random_light(themes[2], choices, config.scenery), random_background(themes[3], choices, config.scenery),
                   random_sensor(themes[4], config.scenery), companions, int(themes[6].integers(2 ** 31)))
 
 
-def random_person(rng: np.random.Generator, c: Catalogue, config: CastConfig) -> PersonRecipe:
+def random_person(rng: np.random.Generator, c: Choices, config: CastConfig) -> PersonRecipe:
     """Body, clothes, pose and yaw."""
     yaw = float(rng.normal(0, 22) if rng.random() < config.front else rng.uniform(-180, 180))
     pose = random_pose(rng, c, config)
     if c.people and rng.random() < config.whole:
         return PersonRecipe(avatar=str(rng.choice(c.people)), pose=pose, yaw_deg=round(yaw, 2))
-    shape = np.clip(rng.normal(0, config.shape_spread, c.modes), -2.5, 2.5)
-    gender = float(c.traits["gender"][:-1] @ shape + c.traits["gender"][-1])
-    sex = "m" if gender + rng.normal(0, 0.08) > 0.5 else "f"
+    shape, sex, skins = random_body(rng, c, config)
     expression = ()
     if len(c.expressions) and rng.random() < config.expression:
         names = rng.choice(c.expressions, size=min(len(c.expressions), int(rng.integers(1, 4))), replace=False)
         expression = tuple((str(n), round(float(rng.beta(1.2, 2.2)), 3)) for n in names)
     tone = np.exp(rng.normal(0, 0.08) + rng.normal(0, 0.03, 3))
     return PersonRecipe(
-        shape=tuple(np.round(shape, 4).tolist()), expression=expression, skin=str(rng.choice(c.skins[sex])), skin_tint=_triple(np.minimum(tone, 1.25)),
+        shape=tuple(np.round(shape, 4).tolist()), expression=expression, skin=str(rng.choice(skins)), skin_tint=_triple(np.minimum(tone, 1.25)),
         eyes=str(rng.choice(c.eyes)) if c.eyes else "", worn=random_outfit(rng, c, config, sex), pose=pose, yaw_deg=round(yaw, 2))
 
 
-def random_outfit(rng: np.random.Generator, c: Catalogue, config: CastConfig, sex: str) -> tuple[Worn, ...]:
+def random_body(rng: np.random.Generator, c: Choices, config: CastConfig) -> tuple[np.ndarray, str, list[str]]:
+    """Shape (K,), sex of the clothes that fit, names of skins that suit: two baked bodies of one sex and like age, mixed."""
+    row = int(rng.integers(len(c.bodies)))
+    like = np.nonzero(((c.gender > 0.5) == (c.gender[row] > 0.5)) & (np.abs(c.age - c.age[row]) < 0.12))[0]
+    t = rng.uniform(0, config.mixed_bodies)
+    mixed = (1 - t) * c.bodies[row] + t * c.bodies[int(rng.choice(like))] + config.shape_noise * rng.normal(0, 1, c.bodies.shape[1])
+    sex, dark = ("f" if c.gender[row] > 0.5 else "m"), bool(rng.random() < c.african[row])
+    age = "old" if c.age[row] > 0.9 else "middleage" if c.age[row] > 0.78 else "young"
+    skins = [s for s in c.skins if s.sex in (sex, "any")]
+    for suits in (lambda s: s.dark == dark, lambda s: s.age in (age, "")):     # as many wishes as the assets can meet
+        skins = [s for s in skins if suits(s)] or skins
+    return mixed, sex, [s.name for s in skins]
+
+
+def random_outfit(rng: np.random.Generator, c: Choices, config: CastConfig, sex: str) -> tuple[Worn, ...]:
     """From the skin outwards; what a person of that sex may wear in the assets (own garments fit everybody)."""
     def pick(slot: str) -> list[str]:
         names = c.worn.get((slot, sex), ())
@@ -112,7 +125,7 @@ def random_outfit(rng: np.random.Generator, c: Catalogue, config: CastConfig, se
     return tuple(_worn(rng, c, config, name, ease, hair) for name in names)
 
 
-def _worn(rng: np.random.Generator, c: Catalogue, config: CastConfig, name: str, ease: float, hair: tuple) -> Worn:
+def _worn(rng: np.random.Generator, c: Choices, config: CastConfig, name: str, ease: float, hair: tuple) -> Worn:
     seed = int(rng.integers(2 ** 31))
     if name not in c.cloth:
         hairy = any(name in c.worn.get((slot, sex), ()) for slot in ("hair", "beard", "eyebrows") for sex in ("f", "m"))
@@ -127,12 +140,12 @@ def _worn(rng: np.random.Generator, c: Catalogue, config: CastConfig, name: str,
                 cut=round(float(rng.uniform(0, 0.6)) if rng.random() < 0.3 else 0.0, 2), seed=seed)
 
 
-def random_pose(rng: np.random.Generator, c: Catalogue, config: CastConfig) -> PoseMix:
+def random_pose(rng: np.random.Generator, c: Choices, config: CastConfig) -> PoseMix:
     """Standing for a photo, a standing or any pose of the library, or limbs of several poses."""
     kind, seed = rng.random(), int(rng.integers(2 ** 31))
     jitter = round(float(rng.exponential(config.jitter_deg)), 2)
     mirror = bool(rng.random() < 0.5)
-    hands = [str(rng.choice(c.hands)) if rng.random() < 0.5 else "" for _ in range(2)]
+    hands = [str(rng.choice(c.poses)) if rng.random() < 0.5 else "" for _ in range(2)]
     if kind < config.photo_pose and c.photo:
         return PoseMix(str(rng.choice(c.standing)), photo=str(rng.choice(c.photo)), left_hand=hands[0], right_hand=hands[1], mirror=mirror,
                        jitter_deg=jitter, seed=seed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .catalogue import Catalogue
+from .choices import Choices
 from .recipe import BackgroundRecipe, CameraRecipe, LightRecipe, SensorRecipe
 
 
@@ -37,14 +37,14 @@ def random_camera(rng: np.random.Generator, config: SceneryConfig) -> CameraReci
     return CameraRecipe(round(fov, 3), round(pitch, 3), round(float(rng.normal(0, config.roll_deg)), 3), round(float(rng.uniform(*config.fill)), 4), frame, shift)
 
 
-def random_light(rng: np.random.Generator, c: Catalogue, config: SceneryConfig) -> LightRecipe:
+def random_light(rng: np.random.Generator, c: Choices, config: SceneryConfig) -> LightRecipe:
     flat = float(rng.uniform(0.3, 1)) if rng.random() < config.flat else 0.0
     ev = float(rng.normal(0, 0.35)) if rng.random() < 0.85 else float(rng.uniform(-2.5, 1.6))
     return LightRecipe(str(rng.choice(c.lights)), round(float(rng.uniform(-180, 180)), 2), round(float(rng.gamma(2, 0.55)), 3), round(float(rng.uniform(0.6, 1.4)), 3),
                        round(ev, 3), round(float(rng.uniform(0.3, 1)), 3), round(flat, 3))
 
 
-def random_background(rng: np.random.Generator, c: Catalogue, config: SceneryConfig) -> BackgroundRecipe:
+def random_background(rng: np.random.Generator, c: Choices, config: SceneryConfig) -> BackgroundRecipe:
     view = "" if rng.random() < config.plain or not c.views else str(rng.choice(c.views))
     colours = tuple(tuple(round(float(v), 4) for v in (rng.uniform(0.02, 1) * np.exp(rng.normal(0, 0.25, 3))).clip(0, 1)) for _ in range(2))
     occluder = str(rng.choice(["box", "bar", "plant"])) if rng.random() < config.occluder else ""

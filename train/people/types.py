@@ -9,7 +9,7 @@ on one device; the same code runs on CPU and CUDA.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -49,8 +49,6 @@ class Base(_OnDevice):
     smpl_bone (24,) int64: the bone whose head is each SMPL joint. tpose (24, 3, 3): rotation from this rest to the T-pose.
     expressions: E names; expression (E, N, 3) float32 metres: face shapes (mouth open, smile, lids closed, …), weights in [0, 1].
     groups: named sets of base vertices or faces that tailoring needs ("skirt helper", "tights helper", "left hand", …), int64.
-    traits: "gender" (0 woman, 1 man), "age" (years), "weight", "muscle", "height" (metres) -> (K + 1,): trait = row[:K] @ k + row[K],
-    linear regression over the baked bodies (casting dresses and chooses skins by them).
     """
 
     mean: Tensor
@@ -68,7 +66,6 @@ class Base(_OnDevice):
     expressions: tuple[str, ...]
     expression: Tensor
     groups: dict[str, Tensor]
-    traits: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
