@@ -17,7 +17,9 @@ from .textures import sample
 
 _SHOULDER, _ARM = (0.17, -0.024, 0.486), (0.674, -0.739)
 """The mean body's left shoulder at rest, and the arm's direction (x, z)."""
-_TRUNK_RADIUS, _ARM_RADIUS = 0.14, 0.055
+_HIP, _SPREAD = (0.115, -0.06), 0.09
+"""A leg's axis at rest begins at (x, z) and runs outward by this much per metre down."""
+_TRUNK_RADIUS, _ARM_RADIUS, _LEG_RADIUS = 0.14, 0.055, 0.085
 _BRIGHTEST = 0.92
 
 
@@ -42,7 +44,7 @@ def albedo(people: People, fragments: Fragments, textures: Textures, levels: Ten
 def dyed(people: People, material: Tensor, rest: Tensor, footprint: Tensor) -> Tensor:
     """(N, 3) colours of materials (N,) that are no picture, at rest places (N, 3)."""
     m = people.materials
-    across, up = lay(rest)
+    across, up = lay(rest, skirts(people)[material])
     out = m.colours[material, 0].clone()
     kind = m.kind[material]
     chance = numbers(m.seed, 8)
@@ -63,12 +65,24 @@ def dyed(people: People, material: Tensor, rest: Tensor, footprint: Tensor) -> T
     return out * (1 + fine * weave + 0.10 * worn)[:, None]
 
 
-def lay(rest: Tensor) -> tuple[Tensor, Tensor]:
-    """Rest places (N, 3) -> metres across (girth) and up (height), (N,) each."""
+def lay(rest: Tensor, skirt: Tensor) -> tuple[Tensor, Tensor]:
+    """Rest places (N, 3) -> metres across (girth) and up (height), (N,) each. skirt (N,) bool: no legs of its own."""
     x, y, z = rest.unbind(1)
     side = x.abs()
     arm = side > torch.where(z > 0.38, 0.155, 0.16 + 0.42 * (0.38 - z))
     dx, dz = side - _SHOULDER[0], z - _SHOULDER[2]
     girth = dx * _ARM[1] - dz * _ARM[0]                                # sideways of the arm, in the picture's plane
     across = torch.where(arm, _ARM_RADIUS * torch.atan2(girth, _SHOULDER[1] - 0.02 - y), _TRUNK_RADIUS * torch.atan2(x, 0.02 - y))
-    return across, torch.where(arm, _SHOULDER[2] - (dx * _ARM[0] + dz * _ARM[1]), z)
+    leg = (z < _HIP[1]) & ~skirt & ~arm
+    axis = _HIP[0] + _SPREAD * (_HIP[1] - z)
+    round_leg = torch.sign(x) * (axis + _LEG_RADIUS * torch.atan2(side - axis, -y))
+    return torch.where(leg, round_leg, across), torch.where(arm, _SHOULDER[2] - (dx * _ARM[0] + dz * _ARM[1]), z)
+
+
+def skirts(people: People) -> Tensor:
+    """(M,) bool: materials that close the gap between the legs: skirts, dresses, coats."""
+    corner = people.rest[people.faces]
+    x, z = corner[:, :, 0], corner[:, :, 2]
+    bridge = (x.amin(1) < 0.02) & (x.amax(1) > -0.02) & (z.amax(1) < -0.25) & (z.amin(1) > -0.6)
+    count = torch.zeros(len(people.materials.kind), dtype=torch.int32, device=x.device)
+    return count.scatter_reduce_(0, people.material, bridge.int(), "amax") > 0

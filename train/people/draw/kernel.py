@@ -21,7 +21,7 @@ LIMIT = 2 ** 26
 EMPTY, FULL = -1, 2 ** 63 - 1
 """Keys of a pixel without any face: of the front-most, of the back-most."""
 
-_SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
+_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 _SMALL = 64            # pixels: boxes up to here stay below 2^31 in int32
 _LOW = 0xFFFFFFFF
 

@@ -100,7 +100,7 @@ def printed(p: Place, c: Tensor) -> Tensor:
 def denim(p: Place, c: Tensor) -> Tensor:
     yarn = pulse((p.x + p.y) / 0.0022, 0.5, p.metres / 0.0022)
     out = over(c[:, 0], c[:, 1], 0.6 * yarn)
-    streak = noise(p.rest * p.rest.new_tensor([90.0, 90.0, 14.0]), p.seed) - 0.4
+    streak = noise(p.rest * p.rest.new_tensor([220.0, 220.0, 22.0]), p.seed) - 0.4
     thigh = torch.exp(-((p.y + 0.17) / 0.16) ** 2) * (p.rest[:, 1] < 0) * p.chance[:, 0]
     worn = (0.45 * streak.clamp(min=0) + 0.55 * thigh * noise(p.rest * 25, p.seed + 3)).clamp(0, 0.8)
     out = over(out, c[:, 2], worn)
@@ -113,7 +113,7 @@ def text(p: Place, c: Tensor) -> Tensor:
     """Rows of letters on the chest, or all over the cloth."""
     rows = 2 + torch.floor(3 * p.chance[:, 0])
     everywhere = p.chance[:, 1] > 0.75
-    height = p.scale / 2.2                                             # of a row
+    height = p.scale / 3.0                                             # of a row
     top = 0.42 - 0.05 * p.chance[:, 2]
     x, y = torch.where(everywhere, p.a * p.scale, p.x) / height, torch.where(everywhere, p.b * p.scale, top - p.y) / height
     row = torch.floor(y)

@@ -14,7 +14,7 @@ from .textures import screen_levels
 from .wrinkles import fine_normals, unit
 
 _GREY = (0.2126, 0.7152, 0.0722)
-_KEY_MAP = 512
+_KEY_MAP = 384
 _WHITE = 0.95
 """What a white card turned as the people's visible side comes out as, before the recipe's stops."""
 _SOFT = (0.30, 0.12, 0.08)

@@ -14,8 +14,10 @@ from .raster import ALPHA, cutout, depth_maps
 from .textures import opacity
 
 _GREY = (0.2126, 0.7152, 0.0722)
-_DIRECTIONS = 10
+_DIRECTIONS = 12
 _TAPS = 12
+_FADE = 3.0
+"""Texels of depth over which a blocker of ambient light takes effect: coarse maps have no exact edge."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def ambient_reach(people: People, lights: Lights, textures: Textures | None, siz
 
     The depth maps are coarse (about 2 cm), so instead of drawing triangles, vertices and faces' middles are dropped into them.
     """
-    points, owner = _crumbs(people, textures)
+    points, owner = crumbs(people, textures)
     directions = torch.as_tensor(sphere(_DIRECTIONS), dtype=torch.float32, device=points.device)
     axes = frame(directions)
     got, whole = torch.zeros_like(people.vertices[:, 0]), torch.full_like(people.vertices[:, 0], 1e-6)
@@ -61,7 +63,7 @@ def ambient_reach(people: People, lights: Lights, textures: Textures | None, siz
     middle, span = (low + high) / 2, (high - low).norm(dim=1)          # the same scale from every side
     scale = (size - 2) / (span + 1e-6)
     texel = (1 / scale)[people.owner]
-    local, at = points - middle[owner], people.vertices - middle[people.owner] + texel[:, None] * 0.7 * people.normals
+    local, at = points - middle[owner], people.vertices - middle[people.owner] + texel[:, None] * 1.2 * people.normals
     local, at = local * scale[owner, None], at * scale[people.owner, None]          # texels from here on
     bright = radiance(lights, directions.repeat(people.count, 1), torch.arange(people.count, device=low.device).repeat_interleave(_DIRECTIONS))
     bright = ((bright * low.new_tensor(_GREY)).sum(1) + 1e-4).view(people.count, -1)[people.owner]
@@ -69,13 +71,14 @@ def ambient_reach(people: People, lights: Lights, textures: Textures | None, siz
         x, y, z = (_along(local, a) for a in axis)
         cell = (owner * size + torch.floor(y + size / 2).long()) * size + torch.floor(x + size / 2).long()
         depth = torch.full((people.count * size * size,), torch.inf, device=points.device).scatter_reduce_(0, cell, z, "amin")
+        depth = _closed(depth.view(people.count, 1, size, size)).view(-1)
         weight = (_along(people.normals, d) + 0.15).clamp(min=0) * bright[:, k]
         whole += weight
         got += weight * _smooth_lit(depth, size, _along(at, axis[0]) + size / 2, _along(at, axis[1]) + size / 2, _along(at, axis[2]), people.owner)
     return got / whole
 
 
-def _crumbs(people: People, textures: Textures | None) -> tuple[Tensor, Tensor]:
+def crumbs(people: People, textures: Textures | None) -> tuple[Tensor, Tensor]:
     """Points that stand for the opaque surface: vertices, and the middles of faces where the texture is not cut out; and their people."""
     corner = people.vertices[people.faces]
     middle = (corner[:, 0] + corner[:, 1] + corner[:, 2]) / 3
@@ -114,7 +117,7 @@ def key_reach(people: People, seen: View, points: Tensor, normals: Tensor, pictu
 
 
 def _smooth_lit(depth: Tensor, size: int, x: Tensor, y: Tensor, z: Tensor, picture: Tensor) -> Tensor:
-    """(N,) in [0, 1]: bilinear over four texels, each fading over 1.5 texels of depth; all in texels."""
+    """(N,) in [0, 1]: bilinear over four texels, each fading over a few texels of depth; all in texels."""
     left, top = torch.floor(x - 0.5), torch.floor(y - 0.5)
     fx, fy = x - 0.5 - left, y - 0.5 - top
     first = (picture * size + top.long()) * size + left.long()
@@ -122,8 +125,14 @@ def _smooth_lit(depth: Tensor, size: int, x: Tensor, y: Tensor, z: Tensor, pictu
     for dy, wy in ((0, 1 - fy), (1, fy)):
         for dx, wx in ((0, 1 - fx), (1, fx)):
             nearest = depth[(first + (dy * size + dx)).clamp(0, len(depth) - 1)]
-            lit += wx * wy * (1 - (z - 0.3 - nearest) / 1.5).clamp(0, 1)
+            lit += wx * wy * (1 - (z - 0.2 - nearest) / _FADE).clamp(0, 1)
     return lit
+
+
+def _closed(depth: Tensor) -> Tensor:
+    """Depth maps (P, 1, S, S) without the small holes between points: the nearest of 3 x 3, then the farthest of those."""
+    near = -torch.nn.functional.max_pool2d(-depth, 3, 1, 1)
+    return torch.nn.functional.max_pool2d(near, 3, 1, 1)
 
 
 def _along(points: Tensor, axis: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from torch import Tensor
 from ..types import Fragments, People
 from .noise import noise_gradient, numbers
 
-_OCTAVES = ((1.0, 0.7), (2.3, 0.3))
-"""(wavelengths per wavelength, part of the height)."""
+_OCTAVES = ((1.0, 1.15), (2.3, 0.55))
+"""(frequency per fold, weight); the weights make the mean slope that of a sine of the same height and wavelength."""
 _STEEPEST = 1.0
 """Tangent of the largest tilt (45 degrees)."""
 
@@ -54,7 +54,7 @@ def frames(shape: Tensor, seed: Tensor) -> Tensor:
 
 
 def folds(rest: Tensor, frame: Tensor, seed: Tensor) -> Tensor:
-    """Gradient (N, 3), 1 / metres, of a fold height between 0 and 1 at rest places (N, 3) with the axes (N, 3, 3) of `frames`."""
+    """Gradient (N, 3), 1 / metres, of folds of height 1 at rest places (N, 3) with the axes (N, 3, 3) of `frames`."""
     p = (frame * rest[:, None]).sum(2)
     out = torch.zeros_like(rest)
     for k, (frequency, share) in enumerate(_OCTAVES):
