@@ -45,6 +45,7 @@ class BodyTables:
     weights: Tensor
     ancestors: Tensor
     faces: Tensor
+    around: Tensor
     drawn: Tensor
     uv_faces: Tensor
     uv: Tensor
@@ -64,8 +65,8 @@ def tables(model: BodyModel, device: str | torch.device = "cpu") -> BodyTables:
             above[j] += above[parent]
     seen = ~model.inner[model.faces].all(1)
     return BodyTables(single(model.template), single(model.directions), single(model.joint_mean), single(model.joint_directions),
-                      single(model.weights), single(above), whole(model.faces), whole(model.faces[seen]),
-                      whole(model.uv_faces[seen]), single(model.uv), whole(model.part))
+                      single(model.weights), single(above), whole(model.faces), whole(_faces_around(model.faces, len(model.template))),
+                      whole(model.faces[seen]), whole(model.uv_faces[seen]), single(model.uv), whole(model.part))
 
 
 def pose(body: BodyTables, rotations: Tensor, betas: Tensor, scale: Tensor, translation: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,14 +87,25 @@ def pose(body: BodyTables, rotations: Tensor, betas: Tensor, scale: Tensor, tran
     return vertices, placed
 
 
-def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """(P, V, 3), (F, 3) -> (P, V, 3) unit normals, area-weighted, outward for counter-clockwise faces."""
-    a, b, c = (vertices[:, faces[:, k]] for k in range(3))
-    face = torch.linalg.cross(b - a, c - a)
-    out = torch.zeros_like(vertices)
-    for k in range(3):
-        out.index_add_(1, faces[:, k], face)
+def vertex_normals(body: BodyTables, vertices: Tensor) -> Tensor:
+    """(P, V, 3) -> (P, V, 3) unit normals, area-weighted, outward; summed in a fixed order, so that every device gives the same."""
+    a, b, c = (vertices[:, body.faces[:, k]] for k in range(3))
+    face = torch.nn.functional.pad(torch.linalg.cross(b - a, c - a), (0, 0, 0, 1))
+    out = face[:, body.around[:, 0]]
+    for k in range(1, body.around.shape[1]):
+        out = out + face[:, body.around[:, k]]
     return torch.nn.functional.normalize(out, dim=-1, eps=1e-20)
+
+
+def _faces_around(faces: np.ndarray, count: int) -> np.ndarray:
+    """(F, 3) -> (count, K) int64: the faces at each vertex, F where there are fewer than K."""
+    order = np.argsort(faces.ravel(), kind="stable")
+    valence = np.bincount(faces.ravel(), minlength=count)
+    out = np.full((count, valence.max()), len(faces), np.int64)
+    first = np.cumsum(valence) - valence
+    vertex = faces.ravel()[order]
+    out[vertex, np.arange(len(order)) - first[vertex]] = order // 3
+    return out
 
 
 def towards(normals: Tensor, side: str) -> Tensor:

@@ -209,7 +209,7 @@ def _as_people(count=1, seed=3):
     own = torch.zeros(len(model.template), 2)
     own[body.drawn.flatten()] = body.uv[body.uv_faces.flatten()]
     flat = torch.as_tensor(world, dtype=torch.float32)
-    people = bare(flat, body.drawn, shared.vertex_normals(flat, body.faces))
+    people = bare(flat, body.drawn, shared.vertex_normals(body, flat))
     rows = lambda t: t.repeat(count, *[1] * (t.dim() - 1))
     return model, replace(
         people, body_uv=rows(own), body_place=rows(body.template), part=rows(body.part.to(torch.uint8)),

@@ -40,7 +40,7 @@ def body_maps(cameras: Cameras, rotations: Tensor, betas: Tensor, scale: Tensor,
     the crop), with `joints` (P, 24, 3) camera metres and `vertices` (P, V, 3)."""
     body = default_tables(str(rotations.device)) if body is None else body
     vertices, joints = pose(body, rotations, betas, scale, translation)
-    normals = vertex_normals(vertices, body.faces)
+    normals = vertex_normals(body, vertices)
     eye = torch.eye(3, dtype=vertices.dtype, device=vertices.device).expand(len(vertices), 3, 3)
     own = Cameras(eye, torch.zeros_like(translation), cameras.focal, cameras.centre, cameras.size)
     drawn = rasterize(bare(vertices, body.drawn, normals), own, cameras.size)

@@ -23,7 +23,8 @@ def face_box(landmarks: Tensor, landmarks_px: Tensor, visible: Tensor, cameras: 
              most_turn_deg: float = 75.0) -> dict[str, Tensor]:
     """landmarks (P, 53, 3) camera metres, landmarks_px (P, 53, 2), visible (P, 53) bool -> box (P, 4) left, top, right, bottom pixels (a
     square; it may reach over the canvas), valid (P,) bool: the face looks within `most_turn_deg` of the camera, its box is at least
-    `least_px` wide, four fifths of the box lie on the canvas and three of nose, eyes and mouth's corners are seen; looks (P, 3) unit: where the face looks.
+    `least_px` wide, four fifths of the box lie on the canvas and three of nose, eyes and mouth's corners are seen; looks (P, 3) unit:
+    where the face looks.
     """
     names = landmark_names()
     row = {name: names.index(name) for name in _NAMES}

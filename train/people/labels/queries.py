@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..types import People
-from .occupancy import Views, occupancy
+from .occupancy import Views, bounds, occupancy
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ def sample(people: People, views: Views, seeds: Tensor, config: QueryConfig = Qu
     surface, normal = surface.gather(1, order), normal.gather(1, order)
     noise = _normal(seeds, 3, near, 1 if config.along_normal else 3) * config.sigma
     points = surface + (noise * normal if config.along_normal else noise)
-    low = people.vertices.new_full((people.count, 3), torch.inf).index_reduce_(0, people.owner, people.vertices, "amin")
-    high = people.vertices.new_full((people.count, 3), -torch.inf).index_reduce_(0, people.owner, people.vertices, "amax")
+    low, high = bounds(people)
     low, high = low[:, None] - config.margin, high[:, None] + config.margin
     anywhere = low + _uniform(seeds, 5, config.count - near, 3) * (high - low)
     points = torch.cat([points, anywhere], 1)
@@ -83,7 +82,7 @@ def _normal(seeds: Tensor, stream: int, count: int, width: int) -> Tensor:
 def _hash(seeds: Tensor, stream: int, count: int) -> Tensor:
     """(P, count) int64: splitmix64 of the running number, one sequence for each seed and stream."""
     number = torch.arange(1, count + 1, dtype=torch.int64, device=seeds.device)
-    x = _mix(seeds + _signed(0x632BE59BD9B4E019) * (stream + 1))[:, None] + number * _signed(0x9E3779B97F4A7C15)
+    x = _mix(seeds + _signed(0x632BE59BD9B4E019 * (stream + 1)))[:, None] + number * _signed(0x9E3779B97F4A7C15)
     return _mix(x)
 
 
@@ -94,4 +93,6 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def _signed(x: int) -> int:
+    """The 64 low bits of a whole number as a signed one."""
+    x &= (1 << 64) - 1
     return x - (1 << 64) if x >= 1 << 63 else x
