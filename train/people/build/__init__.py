@@ -1,0 +1,5 @@
+"""recipe + Pack -> People: shape, garments, pose, folds, layers, hair."""
+
+from .people import build
+
+__all__ = ["build"]

@@ -1,0 +1,117 @@
+"""Pieces lie outside the body and outside each other; what is covered is left out.
+
+Every vertex has an anchor on the skin. A height field over the skin says how far out the pieces below reach; a vertex that lies lower is
+pushed out along the skin's normal, softly, so that no spikes appear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .prepare import Prepared
+from .rows import Rows
+from .skin import mix
+from .turn import unit
+
+GAP_M = 0.0025
+FAR_M = 0.05
+"""A push is never larger; cloth further to the side of its anchor than this is not pushed at all."""
+ROUNDS = 3
+PUSHED = ("socks", "bottom", "top", "dress", "full", "coat", "scarf", "hood", "bag", "hair", "hat")
+COVERING = ("hat", "hood")
+"""Slots under which hair is left out."""
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """body (V, 3) rows of these tables' vertices (skin of the same person), weight (V, 3), strongest (V,) row of the nearest one."""
+
+    body: Tensor
+    weight: Tensor
+    strongest: Tensor
+
+
+def anchors(rows: Rows, ready: Prepared) -> Anchors:
+    start = rows.first[(rows.rank == 0).nonzero().flatten()][rows.person[rows.piece]]
+    body = ready.table.anchor[rows.vertex] + start[:, None]
+    weight = ready.table.anchor_weight[rows.vertex]
+    return Anchors(body, weight, body.gather(1, weight.argmax(1, keepdim=True))[:, 0])
+
+
+def covered_by(rows: Rows, ready: Prepared, cut: Tensor, total: int) -> tuple[Tensor, Tensor]:
+    """Which rank of clothing hides each skin vertex: (total,) int64 by covering (counts for all pieces below) and by the items' own
+    lists (counts for the skin). cut (W, 2): limits along arm and leg (metres)."""
+    over = torch.zeros(total, dtype=torch.int64, device=rows.vertex.device)
+    listed = over.clone()
+    body = rows.first[(rows.rank == 0).nonzero().flatten()]
+    neutral = ready.pack.items.neutral
+    where = ready.limbs.coordinates(neutral[slice(*ready.pack.items.items[0].fine)])
+    for w, (p, k, r) in enumerate(zip(rows.person.tolist(), rows.item.tolist(), rows.rank.tolist())):
+        if r == 0:
+            continue
+        inside = (torch.where(where.arm > 0.5, cut[w, 0] - where.down_arm, cut[w, 1] - where.down_leg)) > 0.02
+        for target, lists in ((over, ready.cover), (listed, ready.hidden)):
+            v = lists[k]
+            v = v[inside[v]] if torch.isfinite(cut[w]).any() else v
+            target[v + body[p]] = torch.clamp(target[v + body[p]], min=r)
+    return over, torch.maximum(over, listed)
+
+
+def push_out(place: Tensor, normal: Tensor, rows: Rows, at: Anchors, ready: Prepared, pushed: Tensor, lift: Tensor) -> tuple[Tensor, Tensor]:
+    """place (V, 3) posed, normal (V, 3) of the skin (only its rows are read), pushed (W,) bool which pieces move, lift (W,) bool which
+    raise what lies over them. -> places, heights (V,) metres off the skin."""
+    items = ready.pack.items
+    rank = rows.rank[rows.piece]
+    place, height = place.clone(), torch.zeros_like(place[:, 0])
+    field = torch.zeros_like(height)                                   # reached height at every skin vertex (other rows unused)
+    skin = torch.nonzero(rank == 0).flatten()
+    offset = rows.first[rows.piece] - torch.tensor([i.fine[0] for i in items.items], device=place.device)[rows.item][rows.piece]
+    near_skin = ready.table.near[rows.vertex[skin]] + offset[skin][:, None]
+    for r in range(1, int(rows.rank.max()) + 1):
+        v = torch.nonzero(rank == r).flatten()
+        if not len(v):
+            continue
+        foot, out = mix(place, at.body[v], at.weight[v]), unit(mix(normal, at.body[v], at.weight[v]))
+        away = place[v] - foot
+        high = (away * out).sum(1)
+        aside = (away - high[:, None] * out).norm(dim=1)
+        need = mix(field[:, None], at.body[v], at.weight[v])[:, 0] + GAP_M
+        short = (need - high).clamp(0, FAR_M) * ((2 * FAR_M - aside) / FAR_M).clamp(0, 1) * pushed[rows.piece[v]]
+        soft = _softened(short, v, len(place), ready.table.near[rows.vertex[v]] + offset[v][:, None])
+        place[v] = place[v] + soft[:, None] * out
+        high = high + soft
+        height[v] = high
+        if r == int(rows.rank.max()):
+            break
+        raised = torch.where(lift[rows.piece[v]] & (aside < FAR_M), high.clamp(0, FAR_M), torch.zeros_like(high))
+        reach = field.clone()
+        for k in range(3):
+            reach.scatter_reduce_(0, at.body[v, k], torch.where(at.weight[v, k] > 0.1, raised, torch.zeros_like(raised)), "amax")
+        around = reach[near_skin]
+        field[skin] = torch.maximum(reach[skin], around.mean(1))
+    return place, height
+
+
+def _softened(short: Tensor, v: Tensor, total: int, near: Tensor) -> Tensor:
+    """Spread pushes to the neighbours, never below what each vertex needs."""
+    flat = short.new_zeros(total)
+    soft = short
+    for _ in range(ROUNDS):
+        flat[v] = soft
+        soft = torch.maximum(short, 0.5 * soft + 0.5 * flat[near].mean(1))
+    return soft
+
+
+def seen(rows: Rows, faces: Tensor, at: Anchors, over: Tensor, listed: Tensor, gone: Tensor, ready: Prepared) -> Tensor:
+    """(F,) bool: faces that are neither cut off nor hidden under cloth. over, listed: covered_by's; gone (V,) bool beyond a cut."""
+    items = ready.pack.items.items
+    slot = [items[k].slot for k in rows.item.tolist()]
+    tensor = lambda flags: torch.tensor(flags, device=faces.device)
+    hides = tensor([s in ("body", "socks", "bottom", "top", "dress", "full", "coat", "scarf", "hair") for s in slot])
+    rank = rows.rank[rows.piece]
+    above = torch.where(rank == 0, listed[at.strongest], over[at.strongest])
+    under = (above > rank) & hides[rows.piece]
+    return ~(gone[faces].all(1) | torch.where(rows.rank[rows.face_piece] == 0, under[faces].any(1), under[faces].all(1)))
