@@ -174,7 +174,8 @@ def test_whole_network_on_a_small_canvas(net, numbers):
     assert numbers.far("whole256/refine_depth_in", clipped(out.coarse.raw)) < DEPTH
     assert numbers.far("whole256/refine_depth_raw", out.raw) < DEPTH
     low, done = final(out.coarse.raw), final(out.raw)
-    low = replace(low, front=clipped(out.coarse.raw)[:, :1])       # the release sets the coarse front's background in place
+    front, back = clipped(out.coarse.raw).split(1, 1)
+    low = replace(low, front=front, back=back)                     # the release sets the coarse depths' background in place
     for name, one in (("pred_down", low), ("pred", done)):
         for kind in ("front", "back", "mask"):
             assert numbers.far(f"whole256/{name}_depth_{kind}", getattr(one, kind)) < (REST if kind == "mask" else DEPTH)
@@ -244,3 +245,23 @@ def test_whole_network_at_the_official_size(plain, numbers):
     done = final(raw)
     for kind in ("front", "back", "mask"):
         assert big.far(f"whole2048/pred_depth_{kind}", getattr(done, kind)) < (REST if kind == "mask" else DEPTH)
+
+
+def test_losses(numbers):
+    from train.losses.two_k import bce, l1, smooth_l1, ssim
+    pred = noise("2k2k/loss/pred", (2, 3, 32, 24), 0, 1)
+    target = 0.5 * pred + 0.5 * noise("2k2k/loss/target", (2, 3, 32, 24), 0, 1)
+    d1, d2 = (noise(f"2k2k/loss/{k}", (2, 1, 32, 24), 0, 6) for k in ("d1", "d2"))
+    m1, m2 = (noise(f"2k2k/loss/mask_{k}", (2, 1, 32, 24), 0, 1) for k in ("pred", "gt"))
+    m2 = (m2 > 0.5).float()
+    assert numbers.far("loss/l1_sum_over_batch", l1(pred, target, per_entry=True)[None]) < REST
+    assert numbers.far("loss/one_minus_ssim", (1 - ssim(pred, target))[None]) < REST
+    assert numbers.far("loss/smooth_l1_sum_over_batch", smooth_l1(d1, d2, per_entry=True)[None]) < REST
+    assert numbers.far("loss/bce_as_released", bce(m1, m2, per_entry=True)[None]) < REST
+    assert numbers.far("loss/bce_on_probability", bce(torch.logit(m1), m2, per_entry=True)[None]) < REST
+
+
+def test_every_number_was_compared(numbers):
+    """Runs last: nothing in the file is passed over, except what the release writes and never uses."""
+    left = {k for k in numbers.file.files if not k.startswith("__") and not k.endswith("#stats")} - numbers.seen
+    assert left == {f"post/side_{n}" for n in ("05", "10", "15", "20", "25", "30", "35")}
