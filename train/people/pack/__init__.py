@@ -15,6 +15,7 @@ from .. import base as base_mesh
 from .. import split
 from ..types import Pack
 from .catalogue import Catalogue, Entry, catalogue, irises, part_of_iris, worn_records
+from .file import VERSION
 from .folder import Source
 from .items import build as build_items
 from .people import build as build_people
@@ -38,6 +39,7 @@ def load(path: str | Path, part: str = "train", people: bool = True, warn: Calla
     if part not in ("train", "held", "all"):
         raise OptionError("people.part", f"There is no part '{part}'.", "Choose train, held or all.")
     source = Source.open(path)
+    _fits(source, part)
     keep = lambda of: split.wanted(part, of)
     records = worn_records(source, part)
     avatars = [r for r in source.of("avatar") if people and keep(split.part_of("avatar", r["name"]))]
@@ -64,3 +66,12 @@ def load(path: str | Path, part: str = "train", people: bool = True, warn: Calla
         poses=poses(source, split.part_of_pose, keep),
         textures=table((name, source.picture(file), most) for name, file, most in jobs),
         surroundings=surroundings(source, split.part_of_place, keep))
+
+
+def _fits(source: Source, part: str) -> None:
+    held = source.header.get("part", part)
+    if held not in (part, "all"):
+        raise OptionError("people.part", f"The pack file holds the part '{held}' only, not '{part}'.",
+                          f"Make another with 'dev.py train pack --part {part}', or give the asset folder.")
+    if source.packed and (source.header.get("version"), source.header.get("split")) != (VERSION, split.digest()):
+        raise OptionError("people.pack", "The pack file was made by another version of this program.", "Make it again with 'dev.py train pack'.")

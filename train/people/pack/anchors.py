@@ -119,6 +119,26 @@ class RestBody:
         return np.sqrt(np.abs(e[:, 0] * f[:, 1] - e[:, 1] * f[:, 0]) / np.maximum(solid, 1e-12))
 
 
+def on_one_side(body: RestBody, faces, place, limbs, normals, anchors: Anchors) -> tuple[np.ndarray, Anchors]:
+    """Faces (T, 3) whose corners lie on both sides of a seam of the body's texture, or on two limbs, get anchors of their own on one side, so
+    that no face spans the layout. -> rows of the anchors (T, 3), the anchors with the new ones behind."""
+    uv = anchors.uv[faces].astype(np.float64)
+    far = lambda x: np.stack([np.linalg.norm(x[:, i] - x[:, (i + 1) % 3], axis=1) for i in range(3)], 1).max(1)
+    density = body.uv_density[anchors.face[faces]].min(1)
+    torn = np.nonzero(far(uv) > 2.5 * density * (far(place[faces]) + 0.006))[0]
+    if not len(torn):
+        return faces, anchors
+    middle = place[faces[torn]].mean(1)
+    gap = np.linalg.norm(place[faces[torn]] - middle[:, None], axis=2)
+    keep = uv[torn, gap.argmin(1)]                                          # the side of the corner next to the middle
+    at = faces[torn].ravel()
+    own = body.find(place[at], limbs[at], normals[at], np.repeat(keep, 3, 0).astype(np.float32))
+    _, first, back = np.unique(np.c_[at, own.uv.view(np.int32)], axis=0, return_index=True, return_inverse=True)
+    row = faces.copy()
+    row[torn] = len(place) + back.reshape(-1, 3)
+    return row, Anchors(*(np.concatenate([getattr(anchors, k), getattr(own, k)[first]]) for k in ("uv", "place", "part", "height", "face")))
+
+
 def closest_bary(p: np.ndarray, corner: np.ndarray) -> np.ndarray:
     """(N, 3) points, (N, 3, 3) triangles -> barycentrics (N, 3) of the nearest point of each triangle."""
     a, ab, ac = corner[:, 0], corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]

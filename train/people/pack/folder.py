@@ -14,6 +14,8 @@ from PIL import Image
 
 from neural.contract.errors import OptionError
 
+from .small import large, stepped
+
 REMEDY = "Give a folder as docs/people.md describes it, or a file made by 'dev.py train pack'."
 
 
@@ -60,9 +62,19 @@ class Source:
             items = json.loads(self.read("index.json"))["items"]
             for item in items:
                 item["name"], item["kind"]
+                item.setdefault("licence", "not stated")
+                item.setdefault("dir", f"{item['kind']}/{item['name']}")
         except (ValueError, KeyError, TypeError) as error:
             raise OptionError("people.index", f"index.json of the assets '{self.path.name}' is broken ({error}).", REMEDY) from None
         return tuple(items)
+
+    @cached_property
+    def header(self) -> dict:
+        """What a pack file says of itself: version, part, split; empty for a folder."""
+        return {k: v for k, v in json.loads(self.read("index.json")).items() if k != "items"} if self.packed else {}
+
+    def record(self, name: str, kind: str) -> dict:
+        return next(i for i in self.index if i["name"] == name and i["kind"] == kind)
 
     def of(self, kind: str) -> list[dict]:
         return sorted((i for i in self.index if i["kind"] == kind), key=lambda i: i["name"])
@@ -75,7 +87,7 @@ class Source:
             raise OptionError("people.index", f"'{name}' of the assets '{self.path.name}' is broken ({error}).", REMEDY) from None
 
     def arrays(self, name: str, needed: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-        """The arrays of an npz; OptionError "people.mesh" when it is broken or lacks one of `needed`."""
+        """The arrays of an npz, in the steps that a pack file keeps; OptionError "people.mesh" when it is broken or lacks one of `needed`."""
         try:
             with np.load(io.BytesIO(self.read(name)), allow_pickle=False) as z:
                 out = {k: z[k] for k in z.files}
@@ -86,7 +98,7 @@ class Source:
         missing = [k for k in needed if k not in out]
         if missing:
             raise _mesh(name, f"has no array {', '.join(missing)}")
-        return out
+        return large(out) if self.packed else stepped(out)
 
     def picture(self, name: str) -> np.ndarray:
         """(H, W, 4) uint8 sRGB and alpha; OptionError "people.picture" when it is broken."""

@@ -17,7 +17,7 @@ from neural.geometry.normals import vertex_normals
 from .. import base as base_mesh
 from ..assets import welded
 from ..types import Base, Item, Items
-from .anchors import Anchors, RestBody, joints_of_bones, limb_matrix, stood
+from .anchors import Anchors, RestBody, joints_of_bones, limb_matrix, on_one_side, stood
 from .folder import Source, _mesh
 from .subdivide import Fine, subdivide, triangles, unchanged
 
@@ -146,12 +146,12 @@ def _finish(tailor: Tailor, item: Item, ref, mix, offset, pair, length, fine: Fi
     weld = _weld(place, fine.border)
     normals = vertex_normals(place.astype(np.float32), weld[faces])[weld].astype(np.float64)
     anchors = tailor.body.find(place, weights @ tailor.limbs, normals)
-    turned = _inside_out(place, faces, weld, anchors, tailor.body) if split else np.zeros(len(faces), bool)
+    turned = _inside_out(place, faces, weld, anchors, tailor.body, -0.35 if item.cloth else 0.0) if split else np.zeros(len(faces), bool)
     if turned.any():
         faces[turned], corner_uv[turned] = faces[turned][:, ::-1], corner_uv[turned][:, ::-1]
         normals = vertex_normals(place.astype(np.float32), weld[faces])[weld].astype(np.float64)
         anchors = tailor.body.find(place, weights @ tailor.limbs, normals)
-    side, anchors = _seams(tailor, faces, place, weights @ tailor.limbs, normals, anchors) if split else (faces, anchors)
+    side, anchors = on_one_side(tailor.body, faces, place, weights @ tailor.limbs, normals, anchors) if split else (faces, anchors)
     key = np.stack([faces.ravel(), corner_uv.ravel(), side.ravel()], 1)
     vertex, local = np.unique(key, axis=0, return_inverse=True)
     at, tex, anchor = vertex.T
@@ -181,8 +181,9 @@ def _weld(place: np.ndarray, border: np.ndarray) -> np.ndarray:
     return out
 
 
-def _inside_out(place, faces, weld, anchors: Anchors, body: RestBody) -> np.ndarray:
-    """(T,) faces of connected pieces that look inward: closed ones by their volume, open ones when most of their area looks at the skin."""
+def _inside_out(place, faces, weld, anchors: Anchors, body: RestBody, level: float) -> np.ndarray:
+    """(T,) faces of connected pieces that look inward: closed ones by their volume, open ones when their area, each part weighted by how much it
+    looks away from the skin (1) or at it (-1), comes to less than `level`: below 0 for cloth, whose linings rightly look at the skin."""
     tri = weld[faces]
     graph = sparse.coo_matrix((np.ones(2 * len(tri)), (tri[:, [0, 1]].ravel(), tri[:, [1, 2]].ravel())), (len(place),) * 2)
     label = connected_components(graph, directed=False)[1][tri[:, 0]]
@@ -198,30 +199,7 @@ def _inside_out(place, faces, weld, anchors: Anchors, body: RestBody) -> np.ndar
     edges = np.sort(tri[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     _, which, times = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
     open_ = np.bincount(label, (times[which].reshape(-1, 3) != 2).any(1)) > 0
-    return np.where(open_, look < -0.35, volume < 0)[label]
-
-
-def _seams(tailor: Tailor, faces, place, limbs, normals, anchors: Anchors) -> tuple[np.ndarray, Anchors]:
-    """Faces whose corners lie on both sides of a seam of the body's texture, or on two limbs, get anchors of their own on one side, so that no
-    face spans the layout. -> rows of the anchors (T, 3), the anchors with the new ones behind."""
-    body, uv = tailor.body, anchors.uv[faces].astype(np.float64)
-    far = lambda x: np.stack([np.linalg.norm(x[:, i] - x[:, (i + 1) % 3], axis=1) for i in range(3)], 1).max(1)
-    density = body.uv_density[anchors.face[faces]].min(1)
-    torn = np.nonzero(far(uv) > 2.5 * density * (far(place[faces]) + 0.006))[0]
-    if not len(torn):
-        return faces, anchors
-    middle = place[faces[torn]].mean(1)
-    gap = np.linalg.norm(place[faces[torn]] - middle[:, None], axis=2)
-    keep = uv[torn, gap.argmin(1)]                                          # the side of the corner next to the middle
-    at = faces[torn].ravel()
-    own = body.find(place[at], limbs[at], normals[at], np.repeat(keep, 3, 0).astype(np.float32))
-    row = faces.copy()
-    row[torn] = len(place) + np.arange(len(at)).reshape(-1, 3)
-    both = lambda a, b: np.concatenate([a, b])
-    joined = Anchors(*(both(getattr(anchors, k), getattr(own, k)) for k in ("uv", "place", "part", "height", "face")))
-    _, first, back = np.unique(np.c_[at, own.uv.view(np.int32)], axis=0, return_index=True, return_inverse=True)
-    row[torn] = len(place) + first[back.reshape(-1)].reshape(-1, 3)
-    return row, joined
+    return np.where(open_, look < level, volume < 0)[label]
 
 
 def join(pieces: list[Piece]) -> Items:

@@ -16,7 +16,7 @@ from .. import base as base_mesh
 from ..assets import Avatar, PoseLibrary, welded
 from ..posing import avatar_rotations, between, skin, smpl_joints
 from ..types import WholePerson
-from .anchors import RestBody, limb_matrix, stood
+from .anchors import Anchors, RestBody, limb_matrix, on_one_side, stood
 from .folder import Source, _mesh
 
 NEEDED = ("v", "f", "uv", "part", "part_tex", "joints", "weights", "bones", "parents", "heads")
@@ -52,14 +52,14 @@ def person(source: Source, record: dict, rows: dict[str, int], bone_map: dict, m
         head = dict(zip(avatar.bones, avatar.heads))
         align[avatar.bones.index(bone)] = between(head[f"{side}Arm"] - head[bone], library.rest[f"upperarm01.{s}"] - library.rest[f"clavicle.{s}"])
     found = np.array([base.bones.index(partner[b]) if b in partner else -1 for b in avatar.bones])
-    betas, scale, anchors = _anchor(avatar, align, model, base)
+    betas, scale, faces, at, anchors = _anchor(avatar, align, model, base)
     texture = np.array([rows.get(f"{record['name']}/{n}", -1) for n in data["part_tex"]])[data["part"]]
     t = torch.as_tensor
     return WholePerson(
-        name=record["name"], sex=record.get("sex") or "any", rest=t(avatar.vertices), skin_bone=t(avatar.joints.astype(np.int64)),
-        skin_weight=t(avatar.weights), heads=t(avatar.heads.astype(np.float32)), parents=t(avatar.parents.astype(np.int64)), library_bone=t(found),
+        name=record["name"], sex=record.get("sex") or "any", rest=t(avatar.vertices[at]),
+        skin_bone=t(avatar.joints[at].astype(np.int64)), skin_weight=t(avatar.weights[at]), heads=t(avatar.heads.astype(np.float32)), parents=t(avatar.parents.astype(np.int64)), library_bone=t(found),
         align=t(align.astype(np.float32)), smpl_bone=t(_smpl_bones(avatar)), betas=t(betas.astype(np.float32)), scale=float(scale),
-        faces=t(avatar.faces.astype(np.int64)), uv=t(avatar.uv), weld=t(avatar.weld.astype(np.int64)), face_texture=t(texture.astype(np.int64)),
+        faces=t(faces), uv=t(avatar.uv[at]), weld=t(avatar.weld[at].astype(np.int64)), face_texture=t(texture.astype(np.int64)),
         body_uv=t(anchors.uv), body_place=t(anchors.place), part=t(anchors.part), height=t(anchors.height))
 
 
@@ -73,7 +73,8 @@ def partners(avatar: Avatar, bone_map: dict) -> dict[str, str]:
 
 
 def _anchor(avatar: Avatar, align: np.ndarray, model: BodyModel, base):
-    """Our body fitted to the character's bones, both standing as the library rests; anchors of the character's vertices to it."""
+    """Our body fitted to the character's bones, both standing as the library rests -> betas, scale; faces (F, 3) into vertices that are split where
+    the body's texture has a seam, the old vertex of each, and their anchors."""
     from ...lifter.errors import shape_of                                   # imports much; only characters need it
 
     vertices, heads = skin(avatar, align)
@@ -86,7 +87,13 @@ def _anchor(avatar: Avatar, align: np.ndarray, model: BodyModel, base):
     joint = _joint_of_bone(avatar)
     limbs = (avatar.weights[..., None] * limb_matrix()[joint][avatar.joints]).sum(1)
     normals = vertex_normals(vertices.astype(np.float32), avatar.weld[avatar.faces])[avatar.weld]
-    return betas, scale, RestBody(model, body).find(vertices, limbs, normals)
+    rest = RestBody(model, body)
+    faces = avatar.faces.astype(np.int64)
+    side, anchors = on_one_side(rest, faces, vertices, limbs, normals, rest.find(vertices, limbs, normals))
+    key, local = np.unique(np.stack([faces.ravel(), side.ravel()], 1), axis=0, return_inverse=True)
+    at, row = key.T
+    anchors = Anchors(*(x[row] for x in (anchors.uv, anchors.place, anchors.part, anchors.height, anchors.face)))
+    return betas, scale, local.reshape(-1, 3), at, anchors
 
 
 def _joint_of_bone(avatar: Avatar) -> np.ndarray:
