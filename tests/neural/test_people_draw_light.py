@@ -51,7 +51,8 @@ def people_of(*meshes, colours=(0.5, 0.5, 0.5), gloss=0.0) -> People:
     materials = Materials(torch.ones(m, dtype=torch.int64), torch.full((m,), -1), torch.tensor(colours).float().expand(m, 3, 3).clone(), torch.ones(m, 3),
                           torch.full((m,), 0.05), torch.zeros(m), torch.zeros(m, dtype=torch.int64), torch.full((m,), gloss),
                           torch.zeros(m, dtype=torch.bool), torch.zeros(m, 3))
-    return People(vertices, normals, t(owner), faces, t(face_owner), t(face_owner), torch.zeros(start, 2), vertices, normals, torch.zeros(start, 2), zero,
+    return People(vertices, normals, t(owner), faces, t(face_owner), t(face_owner), torch.zeros(start, 2), vertices,
+                  normals, torch.zeros(start, 2), zero,
                   torch.zeros(start, dtype=torch.uint8), torch.full((start,), 0.01), torch.ones(len(faces), dtype=torch.int64), torch.zeros(p, 24, 3),
                   torch.zeros(p, 24, 3, 3), torch.zeros(p, 10), torch.ones(p), torch.zeros(p, 53, 3), torch.ones(p), materials)
 

@@ -26,7 +26,7 @@ _SMALL = 64            # pixels: boxes up to here stay below 2^31 in int32
 _LOW = 0xFFFFFFFF
 
 Keep = Callable[[Tensor, Tensor], Tensor]
-"""(faces (N,), edge functions (N, 3) float64, >= 0, of the face's corners) -> (N,) bool: the fragment exists."""
+"""(faces (N,), edge functions (3, N) float32, >= 0, of the face's corners) -> (N,) bool: the fragment exists."""
 
 
 def draw(x: Tensor, y: Tensor, near: Tensor, faces: Tensor, picture: Tensor, count: int, size: int, cut: Tensor | None = None,
@@ -50,22 +50,27 @@ def draw(x: Tensor, y: Tensor, near: Tensor, faces: Tensor, picture: Tensor, cou
     sizes = sorted({min(s, size) for s in (*_SIZES, size)})
     bucket = torch.bucketize(torch.arange(size + 1, device=device), torch.tensor(sizes, device=device))
     large = torch.maximum(span_x, span_y)[live] > _SMALL * SUB
-    kind = (bucket[high[live].long()] * len(sizes) + bucket[wide[live].long()]) * 4 + large.long() * 2
-    if cut is not None:
-        kind += cut[live].long()
+    kind = (bucket[high[live].long()] * len(sizes) + bucket[wide[live].long()]) * 2 + large.long()
+    kinds = 2 * len(sizes) ** 2
+    if cut is not None:                                                # last: what opaque faces hide need not be asked for
+        kind += cut[live].long() * kinds
     base = picture * (size * size) + top.long() * size + low.long()
     for k, f in _runs(kind, live):
-        rows, columns = sizes[(k >> 2) // len(sizes)], sizes[(k >> 2) % len(sizes)]
-        whole = torch.int64 if k & 2 or max(rows, columns) > _SMALL else torch.int32
+        rows, columns = (sizes[v] for v in divmod(k % kinds // 2, len(sizes)))
+        whole = torch.int64 if k & 1 or max(rows, columns) > _SMALL else torch.int32
         for g in f.split(max(1, (2 ** 24 if device.type == "cuda" else 2 ** 16) // (rows * columns))):
             left, up = low[g].clamp(max=size - columns), top[g].clamp(max=size - rows)   # the block stays on the canvas
             e = _edges(cx[:, g].to(whole), cy[:, g].to(whole), area[g] < 0, left.to(whole), up.to(whole), rows, columns)
             inside = (e[0] | e[1] | e[2]) >= 0
-            if k & 1:
-                inside = _kept(inside, e, g, keep)
             key = _keys(e, cq[:, g], area[g], g)
             first = base[g] + (up - top[g]).long() * size + (left - low[g]).long()
             pixel = (_steps(rows, size, device)[:, None, None] + _steps(columns, 1, device)[None, :, None] + first).view(-1)
+            if k >= kinds:
+                seen = inside.view(-1) & ((key.view(-1) > front[pixel]) | (key.view(-1) < last[pixel] if back else False))
+                at = torch.nonzero(seen).view(-1)
+                weight = torch.stack([t.reshape(-1)[at].to(torch.float32).clamp(min=0) for t in e])
+                at = at[keep(g[at % len(g)], weight)]
+                key, pixel, inside = key.view(-1)[at], pixel[at], torch.ones_like(at, dtype=torch.bool)
             front.scatter_reduce_(0, pixel, torch.where(inside, key, EMPTY).view(-1), "amax")
             if back:
                 last.scatter_reduce_(0, pixel, torch.where(inside, key, FULL).view(-1), "amin")
@@ -135,15 +140,6 @@ def _keys(e: list[Tensor], q: Tensor, area: Tensor, faces: Tensor) -> Tensor:
     one = 1 / area.abs().to(torch.float32)
     value = q[0] + (e[1].to(torch.float32) * ((q[1] - q[0]) * one) + e[2].to(torch.float32) * ((q[2] - q[0]) * one))
     return (value.view(torch.int32).long() << 32) + (_LOW - faces)
-
-
-def _kept(inside: Tensor, e: list[Tensor], faces: Tensor, keep: Keep) -> Tensor:
-    """`inside` without the fragments that `keep` takes away."""
-    at = torch.nonzero(inside.view(-1)).view(-1)
-    w = torch.stack([t.reshape(-1)[at].double().clamp(min=0) for t in e], 1)
-    out = torch.zeros_like(inside).view(-1)
-    out[at] = keep(faces[at % len(faces)], w)
-    return out.view(inside.shape)
 
 
 def _steps(count: int, stride: int, device: torch.device) -> Tensor:

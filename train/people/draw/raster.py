@@ -109,18 +109,19 @@ def _fragments(keys: Tensor, x: Tensor, y: Tensor, inverse: Tensor, faces: Tenso
 def cutout(people: People, textures: Textures, pixels: Tensor, inverse: Tensor) -> tuple[Tensor, Keep]:
     """Which faces (F,) have holes, and the test of their fragments; pixels (V, 2) and inverse (V,) 1 / z (ones: no perspective) of a drawing."""
     texture = people.materials.texture
-    holed = people.materials.alpha & (texture >= 0)
-    cut = holed[people.material]
-    level = torch.zeros_like(people.material)
+    cut = (people.materials.alpha & (texture >= 0))[people.material]
     at = torch.nonzero(cut).view(-1)
-    level[at] = screen_levels(textures, texture[people.material[at]], people.uv, people.faces[at], pixels)
+    corner, row = people.faces[at], texture[people.material[at]]
+    level = screen_levels(textures, row, people.uv, corner, pixels)
+    lookup = torch.stack([textures.width[row, level], textures.height[row, level], textures.offset[row, level]], 1)
+    w = inverse.to(torch.float32)[corner]
+    table = torch.cat([people.uv[corner, 0] * w, people.uv[corner, 1] * w, w], 1)
+    place = torch.cumsum(cut, 0) - 1
 
     def keep(face: Tensor, e: Tensor) -> Tensor:
-        corner = people.faces[face]
-        w = e * inverse[corner]
-        w = (w / (w[:, 0] + w[:, 1] + w[:, 2])[:, None]).to(torch.float32)
-        uv = people.uv[corner]
-        at = uv[:, 0] * w[:, :1] + uv[:, 1] * w[:, 1:2] + uv[:, 2] * w[:, 2:]
-        return opacity(textures, texture[people.material[face]], level[face], at) >= ALPHA
+        here = place[face]
+        t = table[here].t()
+        u, v, one = (e[0] * t[3 * k] + e[1] * t[3 * k + 1] + e[2] * t[3 * k + 2] for k in range(3))
+        return opacity(textures, *lookup[here].unbind(1), u / one, v / one) >= ALPHA
 
     return cut, keep

@@ -83,15 +83,17 @@ def crumbs(people: People, textures: Textures | None) -> tuple[Tensor, Tensor]:
     corner = people.vertices[people.faces]
     middle = (corner[:, 0] + corner[:, 1] + corner[:, 2]) / 3
     holed = people.materials.alpha[people.material] & (people.materials.texture[people.material] >= 0)
-    solid = torch.ones(len(people.vertices), dtype=torch.bool, device=middle.device)
     at = torch.nonzero(holed).view(-1)
     there = torch.ones_like(holed)
     if len(at) and textures is not None:
         uv = people.uv[people.faces[at]]
         row = people.materials.texture[people.material[at]]
-        level = torch.full_like(row, min(2, textures.width.shape[1] - 1))
-        there[at] = opacity(textures, row, level, (uv[:, 0] + uv[:, 1] + uv[:, 2]) / 3) >= ALPHA
-        solid[people.faces[at].view(-1)] = False
+        level = min(2, textures.width.shape[1] - 1)
+        middle_uv = (uv[:, 0] + uv[:, 1] + uv[:, 2]) / 3
+        sizes = (t[row, level] for t in (textures.width, textures.height, textures.offset))
+        there[at] = opacity(textures, *sizes, middle_uv[:, 0], middle_uv[:, 1]) >= ALPHA
+    solid = torch.zeros(len(people.vertices), dtype=torch.bool, device=middle.device)
+    solid[people.faces[~holed].view(-1)] = True                        # vertices of no face are hidden: they shade nothing
     keep = torch.nonzero(solid).view(-1)
     shown = torch.nonzero(there).view(-1)
     return torch.cat([people.vertices[keep], middle[shown]]), torch.cat([people.owner[keep], people.face_owner[shown]])

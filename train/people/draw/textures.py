@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -22,12 +24,22 @@ def screen_levels(textures: Textures, texture: Tensor, uv: Tensor, faces: Tensor
 
 def sample(textures: Textures, texture: Tensor, level: Tensor, uv: Tensor) -> Tensor:
     """(N, 4) float32: linear RGB and opacity in [0, 1]. texture, level (N,) int64; uv (N, 2), v up, repeated beyond [0, 1]."""
-    return _bilinear(textures, texture, level, uv, linear_table(textures.texels.device), 4)
+    table = linear_table(textures.texels.device)
+    out = torch.zeros((len(uv), 4), dtype=torch.float32, device=uv.device)
+    w, h, offset = (t[texture, level] for t in (textures.width, textures.height, textures.offset))
+    for word, weight in _texels(textures, w, h, offset, uv[:, 0], uv[:, 1]):
+        for c in range(3):
+            out[:, c] += weight * table[(word >> (8 * c)) & 255]
+        out[:, 3] += weight * (((word >> 24) & 255) * (1 / 255))
+    return out
 
 
-def opacity(textures: Textures, texture: Tensor, level: Tensor, uv: Tensor) -> Tensor:
-    """(N,) float32 in [0, 1]: only the alpha of `sample`."""
-    return _bilinear(textures, texture, level, uv, None, 1)[:, 0]
+def opacity(textures: Textures, width: Tensor, height: Tensor, offset: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """(N,) float32 in [0, 1]: the alpha that `sample` finds, in levels given by their size and first texel."""
+    out = torch.zeros_like(u)
+    for word, weight in _texels(textures, width, height, offset, u, v):
+        out += weight * (((word >> 24) & 255) * (1 / 255))
+    return out
 
 
 def linear_table(device: torch.device | str = "cpu") -> Tensor:
@@ -36,23 +48,19 @@ def linear_table(device: torch.device | str = "cpu") -> Tensor:
     return torch.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4).float().to(device)
 
 
-def _bilinear(textures: Textures, texture: Tensor, level: Tensor, uv: Tensor, table: Tensor | None, channels: int) -> Tensor:
-    w, h, offset = (t[texture, level] for t in (textures.width, textures.height, textures.offset))
-    u, v = uv[:, 0], 1 - uv[:, 1]
+def _texels(textures: Textures, w: Tensor, h: Tensor, offset: Tensor, u: Tensor, v: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """The four texels (N,) around each place, as words of four bytes (one gather instead of four), and their weights (N,)."""
+    v = 1 - v
     x, y = (u - torch.floor(u)) * w - 0.5, (v - torch.floor(v)) * h - 0.5
     left, top = torch.floor(x), torch.floor(y)
     fx, fy = x - left, y - top
-    columns, rows = [left.long() % w, (left.long() + 1) % w], [top.long() % h, (top.long() + 1) % h]
-    words = textures.texels.view(torch.int32).view(-1)                 # one gather for the four bytes
-    out = torch.zeros((len(uv), channels), dtype=torch.float32, device=uv.device)
+    around = lambda i, n: torch.where(i < 0, i + n, torch.where(i >= n, i - n, i))
+    columns = [around(left.long() + k, w) for k in (0, 1)]
+    rows = [offset + around(top.long() + k, h) * w for k in (0, 1)]
+    words = textures.texels.view(torch.int32).view(-1)
     for row, wy in zip(rows, (1 - fy, fy)):
         for column, wx in zip(columns, (1 - fx, fx)):
-            word, weight = words[offset + row * w + column], wx * wy
-            if table is not None:
-                for c in range(3):
-                    out[:, c] += weight * table[(word >> (8 * c)) & 255]
-            out[:, -1] += weight * (((word >> 24) & 255) * (1 / 255))
-    return out
+            yield words[row + column], wx * wy
 
 
 def _area(corner: Tensor) -> Tensor:
