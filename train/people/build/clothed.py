@@ -21,6 +21,7 @@ from .skin import blend, move, normals, posed_heads, transforms, turn
 
 LIFTING = ("socks", "shoes", "bottom", "top", "dress", "full", "coat", "scarf", "hood")
 """Slots over which outer ones must pass."""
+LEGWEAR = ("bottom", "full", "shoes")
 SKIRTS = ("dress", "bottom", "top", "full", "coat")
 
 
@@ -44,8 +45,9 @@ def clothed(recipes: Sequence[PersonRecipe], person: Tensor, pack: Pack) -> Part
     faces = items.faces[rows.face] + shift[rows.face_piece][:, None]
     weld = ready.table.weld[v] + shift[piece]
     skin_normals = normals(place, faces[rows.rank[rows.face_piece] == 0], weld)
-    place = _skirts(place, rows, who, where, bone, ready)
-    place, height = layers.push_out(place, skin_normals, rows, at, ready, _of_slots(rows, ready, layers.PUSHED), _of_slots(rows, ready, LIFTING))
+    place = _skirts(place, rows, who, where, rotations[:, bone["root"]], ready)
+    pushed = _of_slots(rows, ready, layers.PUSHED)[piece] * (1 - ready.table.swing[v])
+    place, height = layers.push_out(place, skin_normals, facing, rows, at, ready, pushed, _of_slots(rows, ready, LIFTING), listed > 0)
     normal = normals(place, faces, weld)
     seen = layers.seen(rows, faces, at, over, listed, gone, ready)
     faces, piece_of_face = faces[seen], rows.face_piece[seen]
@@ -100,15 +102,17 @@ def _stand_off(neutral: Tensor, facing: Tensor, rows: Rows, who: Tensor, where, 
     return out
 
 
-def _skirts(place: Tensor, rows: Rows, who: Tensor, where, bone: dict[str, int], ready: Prepared) -> Tensor:
-    """Skirts kept outside the hull of the legs."""
-    v = rows.vertex
+def _skirts(place: Tensor, rows: Rows, who: Tensor, where, root: Tensor, ready: Prepared) -> Tensor:
+    """Skirts kept outside the hull of the legs and of what is worn on them."""
+    v, items = rows.vertex, ready.pack.items
     share = ready.table.swing[v] * _of_slots(rows, ready, SKIRTS)[rows.piece]
     at = torch.nonzero(share > 0.01).flatten()
     if not len(at):
         return place
-    skin = torch.nonzero((rows.rank[rows.piece] == 0) & ready.leg[v]).flatten()
-    moved = hang.outside_legs(place[at], who[at], share[at], place[skin], who[skin], int(who.max()) + 1)
+    worn = _of_slots(rows, ready, LEGWEAR)[rows.piece] & (ready.table.swing[v] == 0) & (where.down_leg > 0.05)
+    skin = torch.nonzero(((rows.rank[rows.piece] == 0) & ready.leg[v]) | worn).flatten()
+    out = hang.outward(items.neutral[v[at]], root[who[at]], ready.limbs.hip)
+    moved = hang.outside_legs(place[at], out, who[at], share[at], place[skin], who[skin], int(who.max()) + 1)
     return place.index_copy(0, at, moved)
 
 

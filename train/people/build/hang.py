@@ -23,8 +23,15 @@ def skirt_transforms(neutral: Tensor, person: Tensor, table: Tensor, count: int,
     return legs[:, None] * thighs + (1 - legs[:, None]) * row("root")
 
 
-def outside_legs(place: Tensor, person: Tensor, share: Tensor, legs: Tensor, leg_person: Tensor, count: int, gap: float = 0.008) -> Tensor:
-    """Skirt vertices (V, 3), moved out to the hull of the legs; legs (L, 3) posed vertices of hips, legs and feet.
+def outward(neutral: Tensor, root: Tensor, hips: Tensor) -> Tensor:
+    """(V, 2) unit, level: where a skirt's vertex looks to, by its place round the mean body. root (V, 3, 3) the pelvis' world rotation; hips (3,)."""
+    away = torch.cat([neutral[:, :2] - hips[:2] * neutral.new_tensor([0.0, 1]), torch.zeros_like(neutral[:, :1])], 1)
+    turned = (root @ away[..., None])[:, :2, 0]
+    return turned / turned.norm(dim=1, keepdim=True).clamp(min=1e-4)
+
+
+def outside_legs(place: Tensor, out: Tensor, person: Tensor, share: Tensor, legs: Tensor, leg_person: Tensor, count: int, gap: float = 0.008) -> Tensor:
+    """Skirt vertices (V, 3), moved along `out` (V, 2) to the hull of the legs; legs (L, 3) posed vertices of hips, legs and feet.
 
     share (V,) 0 … 1 of the move that is made.
     """
@@ -45,8 +52,7 @@ def outside_legs(place: Tensor, person: Tensor, share: Tensor, legs: Tensor, leg
     here = lower + person * HEIGHTS
     next_ = (lower + 1).clamp(max=HEIGHTS - 1) + person * HEIGHTS
     centre = (1 - part)[:, None] * axis[here] + part[:, None] * axis[next_]
-    out = place[:, :2] - centre
-    radius = out.norm(dim=1).clamp(min=1e-4)
+    radius = ((place[:, :2] - centre) * out).sum(1)
     angle = (torch.atan2(out[:, 1], out[:, 0]) / (2 * torch.pi / TURNS)) % TURNS
     a = angle.long() % TURNS
     b, f = (a + 1) % TURNS, angle - angle.floor()
@@ -54,7 +60,7 @@ def outside_legs(place: Tensor, person: Tensor, share: Tensor, legs: Tensor, leg
     read = lambda rows: (1 - f) * flat[rows, a] + f * flat[rows, b]
     need = (1 - part) * read(here) + part * read(next_) + gap
     more = (need - radius).clamp(0, 0.5) * share
-    return torch.cat([place[:, :2] + out / radius[:, None] * more[:, None], place[:, 2:]], 1)
+    return torch.cat([place[:, :2] + out * more[:, None], place[:, 2:]], 1)
 
 
 def _axis(legs: Tensor, bin_: Tensor, count: int) -> Tensor:

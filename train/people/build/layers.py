@@ -60,9 +60,11 @@ def covered_by(rows: Rows, ready: Prepared, cut: Tensor, total: int) -> tuple[Te
     return over, torch.maximum(over, listed)
 
 
-def push_out(place: Tensor, normal: Tensor, rows: Rows, at: Anchors, ready: Prepared, pushed: Tensor, lift: Tensor) -> tuple[Tensor, Tensor]:
-    """place (V, 3) posed, normal (V, 3) of the skin (only its rows are read), pushed (W,) bool which pieces move, lift (W,) bool which
-    raise what lies over them. -> places, heights (V,) metres off the skin."""
+def push_out(place: Tensor, normal: Tensor, facing: Tensor, rows: Rows, at: Anchors, ready: Prepared, pushed: Tensor, lift: Tensor, hidden: Tensor
+             ) -> tuple[Tensor, Tensor]:
+    """place (V, 3) posed, normal (V, 3) of the skin (only its rows are read), facing (V, 3) off the cloth, pushed (V,) 0 … 1 how much each vertex
+    may move, lift (W,) bool which pieces raise what lies over them, hidden (V,) bool: the skin there is not drawn, cloth may lie in it.
+    -> places, heights (V,) metres off the skin."""
     items = ready.pack.items
     rank = rows.rank[rows.piece]
     place, height = place.clone(), torch.zeros_like(place[:, 0])
@@ -78,8 +80,10 @@ def push_out(place: Tensor, normal: Tensor, rows: Rows, at: Anchors, ready: Prep
         away = place[v] - foot
         high = (away * out).sum(1)
         aside = (away - high[:, None] * out).norm(dim=1)
-        need = mix(field[:, None], at.body[v], at.weight[v])[:, 0] + GAP_M
-        short = (need - high).clamp(0, FAR_M) * ((2 * FAR_M - aside) / FAR_M).clamp(0, 1) * pushed[rows.piece[v]]
+        need = mix(field[:, None], at.body[v], at.weight[v])[:, 0]
+        free = hidden[at.strongest[v]] & (need < 1e-4)
+        outer = ((facing[v] * out).sum(1) > 0.1) & ~free               # linings and turned-in hems stay where they are
+        short = (need + GAP_M - high).clamp(0, FAR_M) * ((2 * FAR_M - aside) / FAR_M).clamp(0, 1) * pushed[v] * outer
         soft = _softened(short, v, len(place), ready.table.near[rows.vertex[v]] + offset[v][:, None])
         place[v] = place[v] + soft[:, None] * out
         high = high + soft

@@ -26,6 +26,8 @@ RIM_M = 0.02
 """… but not this close to the cloth's edge."""
 HOLD_M = 0.10
 """Cloth gets loose over this distance from the edge that holds it (waistband, collar)."""
+TURN_M = 0.02
+"""Skin that looks the other way counts as so much further away, times the difference of the unit normals."""
 NEIGHBOURS = 6
 CROTCH_M = 0.10
 """The crotch lies this far below the hip joints."""
@@ -96,6 +98,13 @@ class Prepared:
         out[owner.cpu()[order]] = order
         return out.to(self.device)
 
+    @cached_property
+    def _inner(self) -> np.ndarray:
+        """(V0,) bool: vertices of the body item in the mouth and the eye sockets."""
+        rows = slice(*self.pack.items.items[0].fine)
+        model = readout.model()
+        return model.inner[cKDTree(model.template).query(self.pack.items.body_place[rows].cpu().numpy())[1]]
+
     def ensure(self, numbers) -> None:
         """Fill the rows of these items."""
         for k in sorted(set(numbers) - set(self.hidden)):
@@ -107,19 +116,23 @@ class Prepared:
         put = lambda table, value: table[rows].copy_(torch.as_tensor(value).to(table.dtype))
         put(self.table.normal, mesh.normal)
         put(self.table.weld, mesh.weld + item.fine[0])
-        self.hidden[k] = self._skin(item.hides)
         self.cover[k] = torch.zeros(0, dtype=torch.int64, device=self.device)
         self.reach[k] = self._reach(rows)
         if k == 0:
-            self._body = mesh
+            self._body, self.hidden[k] = mesh, torch.zeros(0, dtype=torch.int64, device=self.device)
             put(self.table.near, mesh.near() + item.fine[0])
             put(self.table.anchor, np.arange(len(mesh.place))[:, None].repeat(3, 1))
             put(self.table.anchor_weight, np.array([1.0, 0, 0])[None].repeat(len(mesh.place), 0))
             return
         self.ensure([0])
         body = self._body
-        found = closest_points(mesh.place, body.place, body.faces, mesh.normal)
-        put(self.table.anchor, body.faces[found.face])
+        wide = np.zeros(len(body.place), bool)
+        wide[mesh.covers(body, 0.07, 0.0, -0.03)] = True                # what the author hides, where the cloth really lies over it
+        listed = self._skin(item.hides)
+        self.hidden[k] = listed[torch.from_numpy(wide).to(self.device)[listed]]
+        outer = body.faces[~self._inner[body.faces].any(1)]
+        found = closest_points(mesh.place, body.place, outer, mesh.normal, TURN_M)
+        put(self.table.anchor, outer[found.face])
         put(self.table.anchor_weight, found.bary)
         if item.cloth or item.slot in ("hair", "shoes", "hat", "hood"):
             put(self.table.near, mesh.near() + item.fine[0])
@@ -212,13 +225,15 @@ class _Mesh:
         t = np.clip((depth - 0.02) / 0.12, 0, 1) * (where.arm.cpu().numpy() < 0.5)
         return t * t * (3 - 2 * t)
 
-    def covers(self, body: "_Mesh") -> np.ndarray:
+    def covers(self, body: "_Mesh", far: float = COVER_M, cosine: float = 0.3, inside: float = -0.004) -> np.ndarray:
         """Vertices of the body under the cloth, away from its edges."""
-        low, high = self.place.min(0) - COVER_M, self.place.max(0) + COVER_M
+        low, high = self.place.min(0) - far, self.place.max(0) + far
         near = np.nonzero(((body.place > low) & (body.place < high)).all(1))[0]
         found = closest_points(body.place[near], self.place, self.faces, body.normal[near])
-        out = ((found.point - body.place[near]) * body.normal[near]).sum(1)
-        ok = (found.distance < COVER_M) & (found.cosine > 0.3) & (out > -0.004)
+        away = found.point - body.place[near]
+        out = (away * body.normal[near]).sum(1)
+        aside = np.linalg.norm(away - out[:, None] * body.normal[near], axis=1)
+        ok = (aside < 0.01 + 0.5 * np.abs(out)) & (found.distance < far) & (found.cosine > cosine) & (out > inside)
         rims = self.rims()
         if rims:
             ok &= cKDTree(self.place[np.concatenate(rims)]).query(found.point)[0] > RIM_M

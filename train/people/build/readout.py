@@ -38,21 +38,22 @@ def model_rotations(rotations: Tensor, base: Base, bone: dict[str, int]) -> Tens
 
 
 @lru_cache(maxsize=1)
-def _model() -> BodyModel:
+def model() -> BodyModel:
+    """The body model that ships."""
     return BodyModel.load()
 
 
 def landmark_rows(uv: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
     """Landmarks as mixtures of a mesh's vertices: rows (L, 8), weights (L, 8). uv (V, 2), place (V, 3): body_uv and body_place of its vertices;
     the model's vertices are found by both."""
-    model = _model()
-    uv_of = np.zeros((len(model.template), 2))
-    uv_of[model.faces.ravel()] = model.uv[model.uv_faces.ravel()]
-    used, inverse = np.unique(model.landmark_index, return_inverse=True)
+    body = model()
+    uv_of = np.zeros((len(body.template), 2))
+    uv_of[body.faces.ravel()] = body.uv[body.uv_faces.ravel()]
+    used, inverse = np.unique(body.landmark_index, return_inverse=True)
     key = lambda t, p: np.concatenate([0.5 * np.asarray(t, np.float64), np.asarray(p, np.float64)], 1)
-    found = cKDTree(key(uv.cpu(), place.cpu())).query(key(uv_of[used], model.template[used]))[1]
-    index = torch.from_numpy(found[inverse.reshape(model.landmark_index.shape)])
-    return index.to(uv.device), torch.from_numpy(model.landmark_weight).float().to(uv.device)
+    found = cKDTree(key(uv.cpu(), place.cpu())).query(key(uv_of[used], body.template[used]))[1]
+    index = torch.from_numpy(found[inverse.reshape(body.landmark_index.shape)])
+    return index.to(uv.device), torch.from_numpy(body.landmark_weight).float().to(uv.device)
 
 
 def landmarks(place: Tensor, rows: Rows, ready: Prepared) -> Tensor:
