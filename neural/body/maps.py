@@ -75,16 +75,20 @@ def pose(body: BodyTables, rotations: Tensor, betas: Tensor, scale: Tensor, tran
     rotations (P, 24, 3, 3): world rotations that take the T-pose (frame `body`) to the axes wanted (camera); betas (P, b <= B); scale (P,);
     translation (P, 3) metres added to everything (joint 0 lies at its rest place + translation) -> vertices (P, V, 3), joints (P, 24, 3).
     """
-    count = betas.shape[1]
-    rest = (body.template + torch.einsum("vdb,pb->pvd", body.directions[..., :count], betas)) * scale[:, None, None]
-    joints = (body.joint_mean + torch.einsum("jdb,pb->pjd", body.joint_directions[..., :count], betas)) * scale[:, None, None]
-    parents = list(SMPL_PARENTS)[1:]
-    bones = (rotations[:, parents] @ (joints[:, 1:] - joints[:, parents])[..., None])[..., 0]
-    placed = body.ancestors @ torch.cat([joints[:, :1] + translation[:, None], bones], 1)
+    rest = (body.template + torch.einsum("vdb,pb->pvd", body.directions[..., :betas.shape[1]], betas)) * scale[:, None, None]
+    joints, placed = joints_of(body, rotations, betas, scale, translation)
     shift = placed - (rotations @ joints[..., None])[..., 0]
     blend = body.weights @ torch.cat([rotations.flatten(2), shift], 2)                         # (P, V, 12)
     vertices = (blend[..., :9].unflatten(-1, (3, 3)) * rest[..., None, :]).sum(-1) + blend[..., 9:]
     return vertices, placed
+
+
+def joints_of(body: BodyTables, rotations: Tensor, betas: Tensor, scale: Tensor, translation: Tensor) -> tuple[Tensor, Tensor]:
+    """As `pose`, the joints only: at rest and posed, (P, 24, 3) each."""
+    joints = (body.joint_mean + torch.einsum("jdb,pb->pjd", body.joint_directions[..., :betas.shape[1]], betas)) * scale[:, None, None]
+    parents = list(SMPL_PARENTS)[1:]
+    bones = (rotations[:, parents] @ (joints[:, 1:] - joints[:, parents])[..., None])[..., 0]
+    return joints, body.ancestors @ torch.cat([joints[:, :1] + translation[:, None], bones], 1)
 
 
 def vertex_normals(body: BodyTables, vertices: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from neural.body.torch_skinning import forward_kinematics
 from neural.contract.frames import BLENDER_FROM_BODY, BLENDER_FROM_CAMERA, Camera
 from neural.stages.s03_body import render_maps
 from train.people.draw.raster import rasterize
-from train.people.labels import body as bodies
+from train.people.labels import body as bodies, view
 from train.people.labels import camera as cameras_of
 from train.people.labels.check import check
 from train.people.labels.face import face_box, head_mask
@@ -270,6 +270,18 @@ def test_face_box_surrounds_the_face():
         head = torch.nonzero(head_mask(labels["part_front"])[0])
         assert 0.6 < (right - left) / (head[:, 0].max() - head[:, 0].min()) < 1.3
         assert (face["looks"][0, 2] < -0.5) == valid                # looks at the camera when turned to it
+
+
+def test_pictures_of_all_labels():
+    _, people = _as_people(2)
+    cameras = _camera(64, 4.0, 1.0, 32.0, 2)
+    labels = _labels(people, cameras)
+    shown = view.pictures(labels, 1, torch.tensor([10.0, 5, 30, 25]))
+    maps_ = {n for n in labels if not n.startswith(("joints", "landmarks"))}
+    assert set(shown) == maps_ | {"points"}
+    for name, picture in shown.items():
+        assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8 and len(np.unique(picture)) > 1, name
+    assert view.sheet([list(shown.values()), [shown["mask"]]]).shape == (2 * 66, len(shown) * 66, 3)
 
 
 def test_face_box_off_canvas_or_tiny_is_not_valid():

@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from neural.body.maps import SIDES, BodyTables, pose, surface, tables, vertex_normals
+from neural.body.maps import SIDES, BodyTables, joints_of, pose, surface, tables, vertex_normals
 from neural.body.model import BodyModel
 from neural.contract.frames import BLENDER_FROM_BODY
 
@@ -25,13 +25,11 @@ def default_tables(device: str = "cpu") -> BodyTables:
 
 def true_body(people: People, cameras: Cameras, body: BodyTables) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The people's own bodies in the camera frame: rotations (P, 24, 3, 3) T-pose (frame `body`) -> camera axes, betas (P, 10), scale (P,),
-    translation (P, 3) metres: what `neural.body.maps.pose` takes. The pelvis lies where People.joints has it."""
+    translation (P, 3) metres: what `neural.body.maps.pose` takes. The translation lays the model's joints on People.joints, in the mean."""
     turn = torch.as_tensor(BLENDER_FROM_BODY, dtype=people.rotations.dtype, device=people.rotations.device)
     rotations = cameras.rotation[:, None] @ people.rotations @ turn
-    pelvis = camera.seen(cameras, people.joints[:, :1])[:, 0]
-    count = people.betas.shape[1]
-    rest = (body.joint_mean[0] + people.betas @ body.joint_directions[0, :, :count].T) * people.scale[:, None]
-    return rotations, people.betas, people.scale, pelvis - rest
+    at_origin = joints_of(body, rotations, people.betas, people.scale, torch.zeros_like(people.joints[:, 0]))[1]
+    return rotations, people.betas, people.scale, (camera.seen(cameras, people.joints) - at_origin).mean(1)
 
 
 def body_maps(cameras: Cameras, rotations: Tensor, betas: Tensor, scale: Tensor, translation: Tensor,

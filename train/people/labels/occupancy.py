@@ -80,10 +80,11 @@ def bounds(people: People) -> tuple[Tensor, Tensor]:
     return empty.scatter_reduce(0, row, people.vertices, "amin"), (-empty).scatter_reduce(0, row, people.vertices, "amax")
 
 
-def look(people: People, size: int = 256, chunk: int = 4) -> Views:
-    """Draw everybody from all directions, `chunk` directions at a time."""
+def look(people: People, size: int = 256, chunk: int | None = None) -> Views:
+    """Draw everybody from all directions, `chunk` of them at a time (None: what suits the device's memory; the result is the same)."""
     device, count = people.vertices.device, people.count
     axes = directions(device)
+    chunk = chunk or max(1, (256 if device.type == "cuda" else 6) // max(count, 1))
     low, high = bounds(people)
     centre = (low + high) / 2
     local = people.vertices - centre[people.owner]

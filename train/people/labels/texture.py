@@ -1,8 +1,7 @@
 """The clothed surface laid out on the body's UVs (T x T texels, neural/body's layout, row 0 at v = 1).
 
     seen = unwrap(people, T)                       # which triangle is outermost at every texel
-    albedo = <colour of the surface at `seen`>     # (N, 3), by the drawing
-    target = finish(seen, albedo, layout(T))       # picture, validity, small gaps filled
+    target = finish(seen, painted(people, seen, textures), layout(T))       # albedo, validity, small gaps filled
     input_ = observed(people, cameras, seen, photo, depth, mask)
 """
 
@@ -18,8 +17,10 @@ from torch.nn.functional import avg_pool2d, grid_sample
 from neural.body.maps import tables
 from neural.body.model import BodyModel
 
+from ..draw.fabric import albedo
 from ..draw.raster import rasterize_flat
-from ..types import Cameras, Fragments, People
+from ..draw.textures import screen_levels
+from ..types import Cameras, Fragments, People, Textures
 from .maps import crosses_seam
 
 def unwrap(people: People, size: int) -> Fragments:
@@ -29,6 +30,16 @@ def unwrap(people: People, size: int) -> Fragments:
     keep = torch.nonzero(~crosses_seam(people.body_uv[corner], people.body_place[corner])).flatten()
     seen = rasterize_flat(_texels(people.body_uv, size), -people.height, corner[keep], people.face_owner[keep], people.count, size)[0]
     return replace(seen, face=keep[seen.face])
+
+
+UV_PER_METRE = 0.56
+"""Of the body's layout, median over its edges."""
+
+
+def painted(people: People, seen: Fragments, textures: Textures) -> Tensor:
+    """(N, 3) float32 linear albedo in [0, 1] at the texels of `unwrap`, filtered to their size."""
+    levels = screen_levels(textures, people.materials.texture[people.material], people.uv, people.faces, _texels(people.body_uv, seen.size))
+    return albedo(people, seen, textures, levels, torch.full_like(seen.depth, 1 / (UV_PER_METRE * seen.size)))
 
 
 @lru_cache(maxsize=4)
@@ -43,10 +54,10 @@ def layout(size: int, device: str = "cpu") -> Tensor:
 
 
 def finish(seen: Fragments, colours: Tensor, charts: Tensor, reach: int = 4) -> dict[str, Tensor]:
-    """colours (N, C) at `seen`, charts (T, T) from `layout` -> colour (P, C, T, T), valid (P, T, T) bool: drawn there; filled (P, T, T)
-    bool: a gap of at most `reach` texels within the charts, closed with the mean of what borders it."""
-    image = seen.image(colours)
-    valid = seen.image(torch.ones_like(seen.depth)) > 0
+    """colours (N, C) at `seen`, charts (T, T) from `layout` -> colour (P, C, T, T), 0 outside the charts; valid (P, T, T) bool: drawn there;
+    filled (P, T, T) bool: a gap of at most `reach` texels within the charts, closed with the mean of what borders it."""
+    image = seen.image(colours) * charts
+    valid = (seen.image(torch.ones_like(seen.depth)) > 0) & charts
     known = valid.clone()
     for _ in range(reach):
         weight = known[:, None].to(image.dtype)
