@@ -10,11 +10,16 @@ from torch import Tensor
 from neural.body.maps import SIDES, BodyTables, joints_of, pose, surface, tables, vertex_normals
 from neural.body.model import BodyModel
 from neural.contract.frames import BLENDER_FROM_BODY
+from neural.contract.joints import JOINT
 
 from ..draw.raster import rasterize
 from ..types import Cameras, People
 from . import camera
 from .table import bare
+
+
+LIMBS = [JOINT[f"{side}_{name}"] for side in ("left", "right") for name in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")]
+"""Joints that lie alike in every skeleton."""
 
 
 @lru_cache(maxsize=2)
@@ -25,11 +30,12 @@ def default_tables(device: str = "cpu") -> BodyTables:
 
 def true_body(people: People, cameras: Cameras, body: BodyTables) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The people's own bodies in the camera frame: rotations (P, 24, 3, 3) T-pose (frame `body`) -> camera axes, betas (P, 10), scale (P,),
-    translation (P, 3) metres: what `neural.body.maps.pose` takes. The translation lays the model's joints on People.joints, in the mean."""
+    translation (P, 3) metres: what `neural.body.maps.pose` takes. The translation lays the model's LIMBS on People.joints, in the mean
+    (whole characters have their spine and pelvis elsewhere than our body, up to 5 cm)."""
     turn = torch.as_tensor(BLENDER_FROM_BODY, dtype=people.rotations.dtype, device=people.rotations.device)
     rotations = cameras.rotation[:, None] @ people.rotations @ turn
     at_origin = joints_of(body, rotations, people.betas, people.scale, torch.zeros_like(people.joints[:, 0]))[1]
-    return rotations, people.betas, people.scale, (camera.seen(cameras, people.joints) - at_origin).mean(1)
+    return rotations, people.betas, people.scale, (camera.seen(cameras, people.joints) - at_origin)[:, LIMBS].mean(1)
 
 
 def body_maps(cameras: Cameras, rotations: Tensor, betas: Tensor, scale: Tensor, translation: Tensor,
