@@ -148,7 +148,8 @@ def bake(config: BakeConfig = BakeConfig()) -> dict[str, np.ndarray]:
     helper = {f"group_{g}": np.unique(base.faces[group == g]) for g in sorted(set(group)) if g.startswith("helper-")}
     joints = np.unique(base.faces[np.char.startswith(group, "joint-")])
     return helper | {
-        "mean": np.round(mean, 6).astype(np.float32).reshape(-1, 3), "modes": q(modes).reshape(config.modes, -1, 3), "step_m": np.array(config.step_m),
+        "mean": np.round(mean, 6).astype(np.float32).reshape(-1, 3), "modes": q(modes).reshape(config.modes, -1, 3),
+        "step_m": np.array(config.step_m),
         "heads": head[0].astype(np.float32), "head_modes": head[1:].transpose(1, 2, 0).astype(np.float32),
         "bones": np.array(bones), "parents": np.array([-1 if p is None else p for p in model.bone_parents], np.int16),
         "skin_bone": bone, "skin_weight": weight, "betas": beta[1:].astype(np.float32), "betas_mean": beta[0].astype(np.float32),

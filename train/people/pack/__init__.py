@@ -52,7 +52,8 @@ def load(path: str | Path, part: str = "train", people: bool = True, warn: Calla
             missing.append(r["name"])
     for name in missing:
         warn(f"{name}: has no texture; it is drawn plain")
-    jobs += [(r["name"], f"{r.get('dir') or 'skins'}/{r['files'][0]}", SKIN_SIDE) for r in source.of("skin") if keep(split.part_of("skin", r["name"]))]
+    skins = [r for r in source.of("skin") if keep(split.part_of("skin", r["name"]))]
+    jobs += [(r["name"], f"{r['dir']}/{r['files'][0]}", SKIN_SIDE) for r in skins]
     jobs += [(n, file, 256) for n, file in irises(source) if keep(part_of_iris(n))]
     jobs += textures_of(source, avatars, ITEM_SIDE)
     rows = {name: row for row, (name, _, _) in enumerate(jobs)}

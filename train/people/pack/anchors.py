@@ -22,6 +22,9 @@ LIMBS = ("left_leg", "right_leg", "left_arm", "right_arm", "head")
 _LIMB_M, _NORMAL_M = 0.2, 0.03
 """Metres that a wholly different limb, and a normal that differs by a right angle, count as."""
 
+_UV_M = 3.0
+"""Metres that the whole texture's width counts as when a side of a seam is kept."""
+
 _LEG, _ARM = ("hip", "knee", "ankle", "foot"), ("shoulder", "elbow", "wrist", "hand")
 
 
@@ -86,13 +89,17 @@ class RestBody:
 
     def find(self, points: np.ndarray, limbs: np.ndarray, normals: np.ndarray, near_uv: np.ndarray | None = None) -> Anchors:
         """points (N, 3), limbs (N, 5) share of the weight on each limb, normals (N, 3) unit. near_uv (N, 2): the side of a seam to stay on."""
-        nodes, embedding, fan, tree = self._nodes
+        _, _, fan, tree = self._nodes
         query = np.concatenate([points, _LIMB_M * limbs, _NORMAL_M * normals], 1)
         if near_uv is not None:
-            tree = cKDTree(np.concatenate([embedding, 3.0 * self.model.uv[nodes]], 1))
-            query = np.concatenate([query, 3.0 * near_uv], 1)
+            tree, query = self._uv_tree, np.concatenate([query, _UV_M * near_uv], 1)
         _, node = tree.query(query)
         return self._closest(points, fan[node])
+
+    @cached_property
+    def _uv_tree(self) -> cKDTree:
+        nodes, embedding, _, _ = self._nodes
+        return cKDTree(np.concatenate([embedding, _UV_M * self.model.uv[nodes]], 1))
 
     def _closest(self, points: np.ndarray, fan: np.ndarray) -> Anchors:
         m = self.model
@@ -133,10 +140,20 @@ def on_one_side(body: RestBody, faces, place, limbs, normals, anchors: Anchors) 
     keep = uv[torn, gap.argmin(1)]                                          # the side of the corner next to the middle
     at = faces[torn].ravel()
     own = body.find(place[at], limbs[at], normals[at], np.repeat(keep, 3, 0).astype(np.float32))
-    _, first, back = np.unique(np.c_[at, own.uv.view(np.int32)], axis=0, return_index=True, return_inverse=True)
+    grid = np.round(np.clip(own.uv, 0, 1) * 2.0 ** 18).astype(np.int64)
+    first, back = distinct(at, grid[:, 0], grid[:, 1])
     row = faces.copy()
     row[torn] = len(place) + back.reshape(-1, 3)
     return row, Anchors(*(np.concatenate([getattr(anchors, k), getattr(own, k)[first]]) for k in ("uv", "place", "part", "height", "face")))
+
+
+def distinct(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns (N,) of whole numbers >= 0 -> a row number of each distinct row, in their order; and which of them each row is (N,)."""
+    key = np.zeros(len(columns[0]), np.int64)
+    for c in columns:
+        key = key * (int(c.max(initial=0)) + 1) + c
+    _, first, back = np.unique(key, return_index=True, return_inverse=True)
+    return first, back.reshape(-1)
 
 
 def closest_bary(p: np.ndarray, corner: np.ndarray) -> np.ndarray:

@@ -39,8 +39,7 @@ class Catalogue:
 
     def of(self, *slots: str, part: str = "all", sex: str = "any") -> list[Entry]:
         """Entries of these slots that belong to a part ("shared" ones always) and fit a sex."""
-        return [e for e in self.entries if e.slot in slots and (e.part == part or split.wanted(part, e.part) and e.part == "shared" or part == "all")
-                and (sex == "any" or e.sex in ("any", sex))]
+        return [e for e in self.entries if e.slot in slots and (part == "all" or e.part in (part, "shared")) and (sex == "any" or e.sex in ("any", sex))]
 
     def find(self, name: str) -> Entry | None:
         return next((e for e in self.entries if e.name == name), None)
@@ -66,7 +65,8 @@ def catalogue(path: str | Path, part: str = "all") -> Catalogue:
     source = Source.open(path)
     out = [Entry("body", "body", "shared")]
     for r in worn_records(source, part):
-        out.append(Entry(r["name"], r.get("slot") or r["kind"], split.part_of_item(r), r.get("sex") or "any", licence=r["licence"], author=r.get("author", "")))
+        out.append(Entry(r["name"], r.get("slot") or r["kind"], split.part_of_item(r), r.get("sex") or "any", licence=r["licence"],
+                         author=r.get("author", "")))
     for r in source.of("skin"):
         age = str(r.get("age") or "")
         age = next((a for a in ("young", "middle", "old") if a in age or f"_{a}" in r["name"]), "")

@@ -63,7 +63,7 @@ class Source:
             for item in items:
                 item["name"], item["kind"]
                 item.setdefault("licence", "not stated")
-                item.setdefault("dir", f"{item['kind']}/{item['name']}")
+                item.setdefault("dir", {"skin": "skins", "avatar": f"avatars/{item['name']}"}.get(item["kind"], f"{item['kind']}/{item['name']}"))
         except (ValueError, KeyError, TypeError) as error:
             raise OptionError("people.index", f"index.json of the assets '{self.path.name}' is broken ({error}).", REMEDY) from None
         return tuple(items)

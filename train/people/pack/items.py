@@ -17,7 +17,7 @@ from neural.geometry.normals import vertex_normals
 from .. import base as base_mesh
 from ..assets import welded
 from ..types import Base, Item, Items
-from .anchors import Anchors, RestBody, joints_of_bones, limb_matrix, on_one_side, stood
+from .anchors import Anchors, RestBody, distinct, joints_of_bones, limb_matrix, on_one_side, stood
 from .folder import Source, _mesh
 from .subdivide import Fine, subdivide, triangles, unchanged
 
@@ -86,7 +86,8 @@ def body(tailor: Tailor) -> Piece:
     """The skin itself as item 0."""
     skin, base = base_mesh.skin(), tailor.base
     used, faces = np.unique(skin.faces, return_inverse=True)
-    item = Item("body", "body", "any", "shared", 0, (0, 0), (0, 0), (0, 0), -1, False, False, torch.zeros(0, dtype=torch.int64), "CC0-1.0", "MakeHuman team")
+    item = Item("body", "body", "any", "shared", 0, (0, 0), (0, 0), (0, 0), -1, False, False, torch.zeros(0, dtype=torch.int64), "CC0-1.0",
+                "MakeHuman team")
     n = len(used)
     flat = _finish(tailor, item, np.repeat(used[:, None], 3, 1), np.tile([1.0, 0, 0], (n, 1)), np.zeros((n, 3)), np.full((3, 2), -1), np.ones(3),
                    unchanged(n, faces.reshape(-1, 4), skin.uv, skin.uv_faces), split=False)
@@ -152,12 +153,9 @@ def _finish(tailor: Tailor, item: Item, ref, mix, offset, pair, length, fine: Fi
         normals = vertex_normals(place.astype(np.float32), weld[faces])[weld].astype(np.float64)
         anchors = tailor.body.find(place, weights @ tailor.limbs, normals)
     side, anchors = on_one_side(tailor.body, faces, place, weights @ tailor.limbs, normals, anchors) if split else (faces, anchors)
-    key = np.stack([faces.ravel(), corner_uv.ravel(), side.ravel()], 1)
-    vertex, local = np.unique(key, axis=0, return_inverse=True)
-    at, tex, anchor = vertex.T
-    bone = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
-    strength = np.take_along_axis(weights, bone, 1)
-    strength = strength / strength.sum(1, keepdims=True)
+    first, local = distinct(faces.ravel(), corner_uv.ravel(), side.ravel())
+    at, tex, anchor = faces.ravel()[first], corner_uv.ravel()[first], side.ravel()[first]
+    bone, strength = _strongest(weights)
     pick = lambda f: f[anchor]
     return Piece(item, ref, mix, offset, pair, length, fine.index[at], fine.weight[at], bone[at], strength[at], fine.uv[tex], weld[at],
                  local.reshape(-1, 3), place[at], Anchors(*map(pick, (anchors.uv, anchors.place, anchors.part, anchors.height, anchors.face))))
@@ -167,6 +165,17 @@ def _skin_weights(tailor: Tailor, ref: np.ndarray, mix: np.ndarray) -> np.ndarra
     """(C, B): as the base vertices that a vertex hangs on; negative parts cut."""
     w = np.maximum(np.einsum("ij,ijb->ib", mix, tailor.weights[ref]), 0)
     return w / w.sum(1, keepdims=True)
+
+
+def _strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(P, B) -> the largest few of each row as bones and weights (P, 6), rows sum to 1; of equal ones the first bone."""
+    left, row, bones, strength = weights.copy(), np.arange(len(weights)), [], []
+    for _ in range(INFLUENCES):
+        bones.append(left.argmax(1))
+        strength.append(left[row, bones[-1]].copy())
+        left[row, bones[-1]] = -1
+    out = np.maximum(np.stack(strength, 1), 0)
+    return np.stack(bones, 1), out / out.sum(1, keepdims=True)
 
 
 def _weld(place: np.ndarray, border: np.ndarray) -> np.ndarray:

@@ -83,4 +83,5 @@ def _pieces(corners: list) -> list[list]:
 
 
 def _broken(path: Path, what: str) -> OptionError:
-    return OptionError("people.obj", f"The mesh '{Path(path).name}' {what}.", "Export it again as a Wavefront .obj with faces and texture coordinates.")
+    return OptionError("people.obj", f"The mesh '{Path(path).name}' {what}.",
+                       "Export it again as a Wavefront .obj with faces and texture coordinates.")

@@ -16,7 +16,7 @@ from .. import base as base_mesh
 from ..assets import Avatar, PoseLibrary, welded
 from ..posing import avatar_rotations, between, skin, smpl_joints
 from ..types import WholePerson
-from .anchors import Anchors, RestBody, limb_matrix, on_one_side, stood
+from .anchors import Anchors, RestBody, distinct, limb_matrix, on_one_side, stood
 from .folder import Source, _mesh
 
 NEEDED = ("v", "f", "uv", "part", "part_tex", "joints", "weights", "bones", "parents", "heads")
@@ -57,7 +57,8 @@ def person(source: Source, record: dict, rows: dict[str, int], bone_map: dict, m
     t = torch.as_tensor
     return WholePerson(
         name=record["name"], sex=record.get("sex") or "any", rest=t(avatar.vertices[at]),
-        skin_bone=t(avatar.joints[at].astype(np.int64)), skin_weight=t(avatar.weights[at]), heads=t(avatar.heads.astype(np.float32)), parents=t(avatar.parents.astype(np.int64)), library_bone=t(found),
+        skin_bone=t(avatar.joints[at].astype(np.int64)), skin_weight=t(avatar.weights[at]), heads=t(avatar.heads.astype(np.float32)),
+        parents=t(avatar.parents.astype(np.int64)), library_bone=t(found),
         align=t(align.astype(np.float32)), smpl_bone=t(_smpl_bones(avatar)), betas=t(betas.astype(np.float32)), scale=float(scale),
         faces=t(faces), uv=t(avatar.uv[at]), weld=t(avatar.weld[at].astype(np.int64)), face_texture=t(texture.astype(np.int64)),
         body_uv=t(anchors.uv), body_place=t(anchors.place), part=t(anchors.part), height=t(anchors.height))
@@ -90,8 +91,8 @@ def _anchor(avatar: Avatar, align: np.ndarray, model: BodyModel, base):
     rest = RestBody(model, body)
     faces = avatar.faces.astype(np.int64)
     side, anchors = on_one_side(rest, faces, vertices, limbs, normals, rest.find(vertices, limbs, normals))
-    key, local = np.unique(np.stack([faces.ravel(), side.ravel()], 1), axis=0, return_inverse=True)
-    at, row = key.T
+    first, local = distinct(faces.ravel(), side.ravel())
+    at, row = faces.ravel()[first], side.ravel()[first]
     anchors = Anchors(*(x[row] for x in (anchors.uv, anchors.place, anchors.part, anchors.height, anchors.face)))
     return betas, scale, local.reshape(-1, 3), at, anchors
 
