@@ -9,7 +9,7 @@ from train.people import light as slow
 from train.people.draw.floor import floor_light, floor_maps
 from train.people.draw.light import Lights, irradiance, lights_of, radiance, turned, turned_harmonics
 from train.people.draw.shade import exposed, eyes, picture, seen_side
-from train.people.draw.shadow import ambient_reach, frame, key_reach, view
+from train.people.draw.shadow import ambient_reach, frame, key_reach, solid_faces, view
 from train.people.draw.raster import rasterize_front
 from train.people.recipe import LightRecipe
 from train.people.types import Cameras, Materials, People, Surroundings, Textures
@@ -131,15 +131,15 @@ def test_key_light_follows_lambert():
 def test_convex_bodies_do_not_shade_themselves_and_a_roof_does():
     free = people_of([ball()])
     lights = even(1, key=(1.0, 1, 1))
-    assert ambient_reach(free, lights, None).mean() > 0.93
+    assert ambient_reach(free, lights, solid_faces(free, None)).mean() > 0.93
     roofed = people_of([ball(), plate(1.6, 1.2, 120)])
-    reach = ambient_reach(roofed, lights, None)[:len(free.vertices)]
+    reach = ambient_reach(roofed, lights, solid_faces(roofed, None))[:len(free.vertices)]
     z = free.normals[:, 2]
     assert reach[z > 0.8].mean() < 0.45 and reach[z < -0.8].mean() > 0.85
     top = torch.nonzero(z > 0.5).view(-1)
     args = (free.vertices[top], free.normals[top], torch.zeros(len(top), dtype=torch.int64), lights.key_direction, lights.key_angle)
-    assert key_reach(free, view(free, lights.key_direction, 256, None), *args).min() > 0.9
-    assert key_reach(roofed, view(roofed, lights.key_direction, 256, None), *args).max() < 0.1
+    assert key_reach(free, view(free, lights.key_direction, 256, solid_faces(free, None)), *args).min() > 0.9
+    assert key_reach(roofed, view(roofed, lights.key_direction, 256, solid_faces(roofed, None)), *args).max() < 0.1
 
 
 def test_a_batch_is_its_parts():

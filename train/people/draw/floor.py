@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d
 from ..types import Cameras, People, Textures
 from .light import Lights, irradiance
 from .shade import eyes
-from .shadow import crumbs
+from .shadow import crumbs, solid_faces
 
 _GREY = (0.2126, 0.7152, 0.0722)
 _CELLS, _SIDE = 192, 4.0
@@ -45,7 +45,7 @@ def floor_light(people: People, cameras: Cameras, lights: Lights, textures: Text
 
 def floor_maps(people: People, lights: Lights, textures: Textures | None = None) -> tuple[Tensor, Tensor]:
     """Light left on the floor seen from above (P, 192, 192): rows along +y, columns along +x, 4 m wide; and its middle (P, 2) in the world."""
-    points, owner = crumbs(people, textures)
+    points, owner = crumbs(people, solid_faces(people, textures))
     count, low = people.count, torch.full((people.count, 2), torch.inf, device=points.device)
     index = people.owner[:, None].expand(-1, 2)
     low.scatter_reduce_(0, index, people.vertices[:, :2].contiguous(), "amin")

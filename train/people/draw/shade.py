@@ -9,7 +9,7 @@ from ..types import Cameras, Fragments, People, Textures
 from .fabric import albedo
 from .light import Lights, basis, cosine_lobe, irradiance, radiance
 from .raster import project, rasterize_front
-from .shadow import View, ambient_reach, key_reach, view
+from .shadow import ambient_reach, key_reach, solid_faces, view
 from .textures import screen_levels
 from .wrinkles import fine_normals, unit
 
@@ -59,7 +59,8 @@ def exposed(lights: Lights, people: People, cameras: Cameras) -> Lights:
 
 def shade(people: People, fragments: Fragments, cameras: Cameras, lights: Lights, colour: Tensor, textures: Textures | None) -> Tensor:
     """(N, 3) float32 linear radiance towards the camera of fragments with linear albedo `colour` (N, 3)."""
-    reach = ambient_reach(people, lights, textures)
+    solid = solid_faces(people, textures)
+    reach = ambient_reach(people, lights, solid)
     corner, owner = people.faces[fragments.face], fragments.picture
     table = torch.cat([people.vertices, reach[:, None], people.height[:, None]], 1)
     values = (table[corner] * fragments.bary[:, :, None]).sum(1)
@@ -72,7 +73,7 @@ def shade(people: People, fragments: Fragments, cameras: Cameras, lights: Lights
     cosine = (n * key).sum(1, keepdim=True)
     wrap = skin * n.new_tensor(_SOFT)
     lobe = (cosine + wrap).clamp(min=0) / (1 + wrap) ** 2
-    open_key = _key(people, fragments, lights, points, n, cosine, textures)
+    open_key = _key(people, fragments, lights, points, n, cosine, solid)
     open_skin = open_key ** (1 - skin * n.new_tensor(_SOFT))           # red light also creeps into the shadow's rim
     diffuse = (irradiance(lights, n, owner) * _bounced(reach, colour) + lobe * open_skin * key_colour) / 3.14159265
     facing = (n * toward).sum(1, keepdim=True).clamp(0, 1)
@@ -100,11 +101,11 @@ def eyes(cameras: Cameras) -> Tensor:
     return -(cameras.rotation * cameras.shift[:, :, None]).sum(1)
 
 
-def _key(people: People, fragments: Fragments, lights: Lights, points: Tensor, n: Tensor, cosine: Tensor, textures: Textures | None) -> Tensor:
+def _key(people: People, fragments: Fragments, lights: Lights, points: Tensor, n: Tensor, cosine: Tensor, solid: Tensor) -> Tensor:
     """(N, 1): part of the key light that reaches the fragments; 0 where they face away by more than skin's softness."""
     out = torch.zeros_like(cosine)
     at = torch.nonzero(cosine[:, 0] > -0.3).view(-1)
-    seen: View = view(people, lights.key_direction, _KEY_MAP, textures)
+    seen = view(people, lights.key_direction, _KEY_MAP, solid)
     out[at, 0] = key_reach(people, seen, points[at], n[at], fragments.picture[at], lights.key_direction, lights.key_angle)
     return out
 

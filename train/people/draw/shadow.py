@@ -10,7 +10,7 @@ from torch import Tensor
 from ..light import sphere
 from ..types import People, Textures
 from .light import Lights, radiance
-from .raster import ALPHA, cutout, depth_maps
+from .raster import ALPHA, depth_maps
 from .textures import opacity
 
 _GREY = (0.2126, 0.7152, 0.0722)
@@ -36,30 +36,40 @@ class View:
         return (local[:, :2] - self.low[picture]) * self.scale[picture, None] + 1, local[:, 2]
 
 
-def view(people: People, toward: Tensor, size: int, textures: Textures | None) -> View:
-    """Depth maps of all people; toward (P, 3) unit, to the light."""
+def view(people: People, toward: Tensor, size: int, solid: Tensor) -> View:
+    """Depth maps of all people; toward (P, 3) unit, to the light; solid (N,) faces that stop light (`solid_faces`)."""
     axes = frame(toward)
     local = rotated(axes[people.owner], people.vertices)
-    low, high = (torch.full((people.count, 2), s * torch.inf, device=local.device).scatter_reduce_(
-        0, people.owner[:, None].expand(-1, 2), local[:, :2].contiguous(), how) for s, how in ((1, "amin"), (-1, "amax")))
-    scale = (size - 2) / ((high - low).amax(1) + 1e-6)
-    pixels = (local[:, :2] - low[people.owner]) * scale[people.owner, None] + 1
-    cut, keep = (None, None) if textures is None else cutout(people, textures, pixels, torch.ones_like(pixels[:, 0], dtype=torch.float64))
-    return View(axes, low, scale, depth_maps(pixels, local[:, 2], people.faces, people.face_owner, people.count, size, cut, keep))
+    low, high = _bounds(local, people)
+    scale = (size - 2) / ((high - low)[:, :2].amax(1) + 1e-6)
+    pixels = (local[:, :2] - low[people.owner, :2]) * scale[people.owner, None] + 1
+    return View(axes, low[:, :2], scale, depth_maps(pixels, local[:, 2], people.faces[solid], people.face_owner[solid], people.count, size))
 
 
-def ambient_reach(people: People, lights: Lights, textures: Textures | None, size: int = 96) -> Tensor:
+def solid_faces(people: People, textures: Textures | None) -> Tensor:
+    """Faces (N,) that stop light: all but those whose texture is cut out at their middle. Cards of hair are small next to a shadow's texels."""
+    row = people.materials.texture[people.material]
+    there = torch.ones_like(row, dtype=torch.bool)
+    at = torch.nonzero(people.materials.alpha[people.material] & (row >= 0)).view(-1)
+    if len(at) and textures is not None:
+        uv = people.uv[people.faces[at]]
+        middle = (uv[:, 0] + uv[:, 1] + uv[:, 2]) / 3
+        level = min(2, textures.width.shape[1] - 1)
+        sizes = (t[row[at], level] for t in (textures.width, textures.height, textures.offset))
+        there[at] = opacity(textures, *sizes, middle[:, 0], middle[:, 1]) >= ALPHA
+    return torch.nonzero(there).view(-1)
+
+
+def ambient_reach(people: People, lights: Lights, solid: Tensor, size: int = 96) -> Tensor:
     """(V,) float32 in [0, 1]: part of the ambient light that reaches each vertex, from a few directions weighted by their radiance.
 
     The depth maps are coarse (about 2 cm), so instead of drawing triangles, vertices and faces' middles are dropped into them.
     """
-    points, owner = crumbs(people, textures)
+    points, owner = crumbs(people, solid)
     directions = torch.as_tensor(sphere(_DIRECTIONS), dtype=torch.float32, device=points.device)
     axes = frame(directions)
     got, whole = torch.zeros_like(people.vertices[:, 0]), torch.full_like(people.vertices[:, 0], 1e-6)
-    low = torch.full((people.count, 3), torch.inf, device=points.device)
-    low.scatter_reduce_(0, people.owner[:, None].expand(-1, 3), people.vertices, "amin")
-    high = torch.full_like(low, -torch.inf).scatter_reduce_(0, people.owner[:, None].expand(-1, 3), people.vertices, "amax")
+    low, high = _bounds(people.vertices, people)
     middle, span = (low + high) / 2, (high - low).norm(dim=1)          # the same scale from every side
     scale = (size - 2) / (span + 1e-6)
     texel = (1 / scale)[people.owner]
@@ -78,25 +88,15 @@ def ambient_reach(people: People, lights: Lights, textures: Textures | None, siz
     return got / whole
 
 
-def crumbs(people: People, textures: Textures | None) -> tuple[Tensor, Tensor]:
-    """Points that stand for the opaque surface: vertices, and the middles of faces where the texture is not cut out; and their people."""
-    corner = people.vertices[people.faces]
-    middle = (corner[:, 0] + corner[:, 1] + corner[:, 2]) / 3
-    holed = people.materials.alpha[people.material] & (people.materials.texture[people.material] >= 0)
-    at = torch.nonzero(holed).view(-1)
-    there = torch.ones_like(holed)
-    if len(at) and textures is not None:
-        uv = people.uv[people.faces[at]]
-        row = people.materials.texture[people.material[at]]
-        level = min(2, textures.width.shape[1] - 1)
-        middle_uv = (uv[:, 0] + uv[:, 1] + uv[:, 2]) / 3
-        sizes = (t[row, level] for t in (textures.width, textures.height, textures.offset))
-        there[at] = opacity(textures, *sizes, middle_uv[:, 0], middle_uv[:, 1]) >= ALPHA
-    solid = torch.zeros(len(people.vertices), dtype=torch.bool, device=middle.device)
-    solid[people.faces[~holed].view(-1)] = True                        # vertices of no face are hidden: they shade nothing
-    keep = torch.nonzero(solid).view(-1)
-    shown = torch.nonzero(there).view(-1)
-    return torch.cat([people.vertices[keep], middle[shown]]), torch.cat([people.owner[keep], people.face_owner[shown]])
+def crumbs(people: People, solid: Tensor) -> tuple[Tensor, Tensor]:
+    """Points that stand for the surface of the faces `solid`: their vertices and middles (N, 3); and whose they are (N,)."""
+    faces = people.faces[solid]
+    corner = people.vertices[faces]
+    used = torch.zeros(len(people.vertices), dtype=torch.bool, device=corner.device)
+    used[faces.view(-1)] = True                                        # vertices of no face are hidden: they shade nothing
+    keep = torch.nonzero(used).view(-1)
+    return torch.cat([people.vertices[keep], (corner[:, 0] + corner[:, 1] + corner[:, 2]) / 3]), \
+        torch.cat([people.owner[keep], people.face_owner[solid]])
 
 
 def key_reach(people: People, seen: View, points: Tensor, normals: Tensor, picture: Tensor, toward: Tensor, angle: Tensor) -> Tensor:
@@ -135,6 +135,13 @@ def _closed(depth: Tensor) -> Tensor:
     """Depth maps (P, 1, S, S) without the small holes between points: the nearest of 3 x 3, then the farthest of those."""
     near = -torch.nn.functional.max_pool2d(-depth, 3, 1, 1)
     return torch.nn.functional.max_pool2d(near, 3, 1, 1)
+
+
+def _bounds(points: Tensor, people: People) -> tuple[Tensor, Tensor]:
+    """Least and largest coordinates (P, 3) of each person's vertices, given as points (V, 3) of any frame."""
+    index = people.owner[:, None].expand(-1, 3)
+    low = torch.full((people.count, 3), torch.inf, device=points.device).scatter_reduce_(0, index, points, "amin")
+    return low, torch.full_like(low, -torch.inf).scatter_reduce_(0, index, points, "amax")
 
 
 def _along(points: Tensor, axis: Tensor) -> Tensor:
