@@ -118,4 +118,4 @@ def seen(rows: Rows, faces: Tensor, at: Anchors, over: Tensor, listed: Tensor, g
     rank = rows.rank[rows.piece]
     above = torch.where(rank == 0, listed[at.strongest], over[at.strongest])
     under = (above > rank) & hides[rows.piece]
-    return ~(gone[faces].all(1) | torch.where(rows.rank[rows.face_piece] == 0, under[faces].any(1), under[faces].all(1)))
+    return ~(gone[faces].all(1) | under[faces].all(1))
