@@ -112,9 +112,17 @@ def test_even_light_on_a_ball():
     colour, alpha, albedo = picture(people, cameras, even(1), NO_TEXTURES)
     inside = alpha[0] == 1
     assert alpha.min() == 0 and abs(alpha.sum() / (np.pi * (0.4 / 4 * 160) ** 2) - 1) < 0.03
-    assert (albedo[0][:, inside] - 0.5).abs().max() < 0.06 and not albedo[0][:, alpha[0] == 0].any()
+    assert (albedo[0][:, inside] - 0.464).abs().max() < 0.05 and not albedo[0][:, alpha[0] == 0].any()
     middle = colour[0][:, 24:40, 24:40]
-    assert (middle / (0.95 * 0.5)).mean() == pytest.approx(1, abs=0.12) and middle.std() < 0.03
+    assert (middle / (0.95 * 0.464)).mean() == pytest.approx(1, abs=0.12) and middle.std() < 0.03
+
+
+def test_nobody_in_the_picture():
+    people, away = people_of([ball((50, 0, 1))], [ball()]), cameras_of(2)
+    colour, alpha, albedo = picture(people, away, even(2, key=(1.0, 1, 1)), NO_TEXTURES)
+    assert not alpha[0].any() and not colour[0].any() and alpha[1].max() == 1 and torch.isfinite(colour).all()
+    nobody = picture(people_of([ball((50, 0, 1))]), cameras_of(1), even(1), NO_TEXTURES)
+    assert not any(t.any() for t in nobody)
 
 
 def test_key_light_follows_lambert():

@@ -77,13 +77,13 @@ def shade(people: People, fragments: Fragments, cameras: Cameras, lights: Lights
     open_skin = open_key ** (1 - skin * n.new_tensor(_SOFT))           # red light also creeps into the shadow's rim
     diffuse = (irradiance(lights, n, owner) * _bounced(reach, colour) + lobe * open_skin * key_colour) / 3.14159265
     facing = (n * toward).sum(1, keepdim=True).clamp(0, 1)
-    fresnel = 0.04 + 0.25 * (1 - facing) ** 5
+    fresnel = 0.04 + (0.06 + 0.6 * gloss) * (1 - facing) ** 5
     power = 10 + 140 * gloss * gloss
     half = unit(toward + key)
     glint = (power + 8) / 25.132741 * (n * half).sum(1, keepdim=True).clamp(0, 1) ** power * open_key * (cosine > 0)
     mirror = 2 * facing * n - toward
     reflected = radiance(lights, mirror, owner) * reach * reach + glint * key_colour
-    return colour * diffuse + (0.35 + 1.2 * gloss) * fresnel * reflected
+    return colour * diffuse + (0.12 + 1.3 * gloss) * fresnel * reflected
 
 
 def seen_side(people: People, fragments: Fragments, normals: Tensor, toward: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -111,9 +112,9 @@ def key_reach(people: People, seen: View, points: Tensor, normals: Tensor, pictu
     radius, flat = (spread * seen.scale)[picture], seen.depth.view(-1)
     lit = torch.zeros_like(depth)
     for k in range(_TAPS):                                             # a sunflower's pattern over the light's disc
-        r, a = ((k + 0.5) / _TAPS) ** 0.5, torch.tensor(2.3999632 * k)
-        x = torch.floor(pixels[:, 0] + radius * (r * torch.cos(a))).long().clamp(0, size - 1)
-        y = torch.floor(pixels[:, 1] + radius * (r * torch.sin(a))).long().clamp(0, size - 1)
+        r, a = ((k + 0.5) / _TAPS) ** 0.5, 2.3999632 * k
+        x = torch.floor(pixels[:, 0] + radius * (r * math.cos(a))).long().clamp(0, size - 1)
+        y = torch.floor(pixels[:, 1] + radius * (r * math.sin(a))).long().clamp(0, size - 1)
         lit += flat[base + y * size + x] >= depth
     return lit / _TAPS
 
