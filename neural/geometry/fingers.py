@@ -16,7 +16,7 @@ from scipy.sparse import coo_matrix, diags
 from ..body.hands import HANDS, bends, bent, with_fingers
 from ..body.skinning import skin, unskin
 from ..contract.joints import FINGERS
-from .closest import Closest
+from .closest import closest_points
 from .fill import mesh_edges
 from .transfer import keep_largest
 
@@ -35,6 +35,7 @@ class FingerConfig:
     fewest: int = 80             # such edges that fingers need at all
     known: float = 0.05          # least hand weight of the closest body point whose shares are believed
     scissors: float = 0.6        # radians by which every other finger is bent in the trial
+    turn_cost_m: float = 0.008   # a normal turned by 60 degrees counts as this far away
     influences: int = 6
 
 
@@ -52,12 +53,11 @@ class Split:
     torn: tuple[float, float]
 
 
-def split_fingers(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray, near: Closest, body_faces: np.ndarray,
-                  finger_weights: np.ndarray, pose: np.ndarray, joints: np.ndarray, transforms: np.ndarray,
+def split_fingers(vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray, weights: np.ndarray, body_vertices: np.ndarray,
+                  body_faces: np.ndarray, finger_weights: np.ndarray, pose: np.ndarray, joints: np.ndarray, transforms: np.ndarray,
                   config: FingerConfig = FingerConfig()) -> Split:
-    """vertices (V, 3) posed; weights (V, 24); near: closest body points; finger_weights (Vb, 30), pose (30, 3) and rest joints (30, 3)
+    """vertices (V, 3), normals (V, 3) and body_vertices (Vb, 3), all posed; weights (V, 24); finger_weights (Vb, 30), pose (30, 3) and rest joints (30, 3)
     of the body's fingers; transforms (24, 4, 4) rest to posed."""
-    found = near.interpolate(finger_weights, body_faces)
     edges = mesh_edges(faces)
     out = np.concatenate([weights, np.zeros((len(weights), 30))], 1)
     moves, apart, torn = bends(pose, joints), [], []
@@ -66,9 +66,11 @@ def split_fingers(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray, 
         rows = np.nonzero(weights[:, hand] > 0)[0]
         is_apart, share_torn = False, 0.0
         if len(rows):
-            fused = _fused(found[:, mine], edges, config)
+            found = np.zeros((len(weights), 15))
+            found[rows] = _looked_up(vertices[rows], normals[rows], body_vertices, body_faces, finger_weights[:, mine], config)
+            fused = _fused(found, edges, config)
             for reach in (config.coarse_m,) if fused else (config.fine_m, config.coarse_m):
-                share = _spread(found[rows, mine], rows, vertices, edges, reach, config.known)
+                share = _spread(found[rows], rows, vertices, edges, reach, config.known)
                 trial = moves.copy()
                 if reach == config.coarse_m:
                     trial[mine] = np.eye(4)
@@ -86,6 +88,13 @@ def split_fingers(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray, 
         apart.append(is_apart)
         torn.append(share_torn)
     return Split(out, tuple(apart), moves, tuple(torn))
+
+
+def _looked_up(points, normals, body_vertices, body_faces, finger_weights, config):
+    """(N, 15) finger weights of the closest points on the body's hand. The next finger is nearer than a turned normal is worth: a search
+    as for whole limbs would take the back of one finger for that of another."""
+    own = body_faces[finger_weights.any(1)[body_faces].any(1)]
+    return closest_points(points, body_vertices, own, normals, turn_cost_m=config.turn_cost_m).interpolate(finger_weights, own)
 
 
 def _fused(found: np.ndarray, edges: np.ndarray, config: FingerConfig) -> bool:

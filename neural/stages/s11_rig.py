@@ -80,7 +80,7 @@ def bind_rig(body: Body, surface: Surface, context: Context, config: RigConfig =
     transforms = np.asarray(body.camera_from_rest, np.float64)
     weights, body_weights, skeleton, split = moved.weights, body.weights, _plain(body), None
     if body.fingers is not None:
-        split = _split(body, surface, weights, near, transforms)
+        split = _split(body, surface, weights, transforms)
         weights, transforms = split.weights, with_fingers(transforms, split.moves)
         body_weights, skeleton = split_weights(body.weights, body.fingers.weights), _fingered(body, split)
     weights, mended = _sound(weights, transforms, config)
@@ -117,9 +117,9 @@ def _fingered(body: Body, split: Split) -> tuple:
             body_at_rest(fingers.rest_vertices, fingers.weights, own, at, split).astype(np.float32))
 
 
-def _split(body: Body, surface: Surface, weights: np.ndarray, near: Closest, transforms: np.ndarray) -> Split:
+def _split(body: Body, surface: Surface, weights: np.ndarray, transforms: np.ndarray) -> Split:
     fingers = body.fingers
-    return split_fingers(surface.vertices, surface.faces, weights, near, body.faces, fingers.weights,
+    return split_fingers(surface.vertices, surface.faces, surface.normals, weights, body.vertices, body.faces, fingers.weights,
                          np.asarray(fingers.pose, np.float64), np.asarray(fingers.rest_joints, np.float64), transforms)
 
 

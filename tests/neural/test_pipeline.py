@@ -41,7 +41,7 @@ def test_report_says_what_ran(done):
     assert "body-prior" in report["stages"][5]["method"]
     assert report["mesh"]["watertight"] and report["mesh"]["faces"] <= 20_000
     assert report["mesh"]["height_m"] == pytest.approx(1.80, abs=0.002)
-    assert report["rig"] == {"joints": 24}
+    assert report["rig"] == {"joints": 54}
     assert report["texture"]["size"] == 1024 and 0.15 < report["texture"]["seen_fraction"] < 0.6
     assert report["texture"]["psnr_db"] >= 28
     assert [name for name, done, of in said if name == "s09_surface" and done == 0]
