@@ -88,5 +88,6 @@ def _blurred(image: Tensor, sigma: float) -> Tensor:
     half = max(1, round(sigma / _SIDE * _CELLS))
     out = image[:, None]
     for _ in range(3):
-        out = avg_pool2d(out, 2 * half + 1, 1, half, count_include_pad=False)
+        out = avg_pool2d(out, (2 * half + 1, 1), 1, (half, 0), count_include_pad=False)
+        out = avg_pool2d(out, (1, 2 * half + 1), 1, (0, half), count_include_pad=False)
     return out[:, 0]

@@ -9,7 +9,7 @@ element-wise arithmetic, which rounds alike on CPU and CUDA.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -48,32 +48,46 @@ def draw(x: Tensor, y: Tensor, near: Tensor, faces: Tensor, picture: Tensor, cou
     area = _cross(cx[1] - cx[0], cy[1] - cy[0], cx[2] - cx[0], cy[2] - cy[0])
     live = torch.nonzero((wide > 0) & (high > 0) & (area != 0) & (cq.amin(0) > 0) & (span_x >= 0) & (span_y >= 0)).view(-1)
     sizes = sorted({min(s, size) for s in (*_SIZES, size)})
-    bucket = torch.bucketize(torch.arange(size + 1, device=device), torch.tensor(sizes, device=device))
-    large = torch.maximum(span_x, span_y)[live] > _SMALL * SUB
-    kind = (bucket[high[live].long()] * len(sizes) + bucket[wide[live].long()]) * 2 + large.long()
+    boxes = torch.tensor(sizes, device=device)
+    bucket = torch.bucketize(torch.arange(size + 1, device=device), boxes)
+    across, down = bucket[wide[live].long()], bucket[high[live].long()]
+    kind = (down * len(sizes) + across) * 2 + (torch.maximum(span_x, span_y)[live] > _SMALL * SUB).long()
     kinds = 2 * len(sizes) ** 2
     if cut is not None:                                                # last: what opaque faces hide need not be asked for
         kind += cut[live].long() * kinds
-    base = picture * (size * size) + top.long() * size + low.long()
-    for k, f in _runs(kind, live):
+    turn = torch.argsort(kind, stable=True)
+    f, across, down = live[turn], across[turn], down[turn]
+    left, up = torch.minimum(low[f].long(), size - boxes[across]), torch.minimum(top[f].long(), size - boxes[down])  # blocks stay on the canvas
+    first = picture[f] * (size * size) + up * size + left
+    start, dx, dy, q = _planes(*(c.index_select(1, f) for c in (cx, cy, cq)), area[f], left, up)
+    label = _LOW - f
+    pixels = torch.arange(size, device=device)
+    begin = 0
+    for k, n in enumerate(torch.bincount(kind).tolist()):
+        if not n:
+            continue
         rows, columns = (sizes[v] for v in divmod(k % kinds // 2, len(sizes)))
         whole = torch.int64 if k & 1 or max(rows, columns) > _SMALL else torch.int32
-        for g in f.split(max(1, (2 ** 24 if device.type == "cuda" else 2 ** 16) // (rows * columns))):
-            left, up = low[g].clamp(max=size - columns), top[g].clamp(max=size - rows)   # the block stays on the canvas
-            e = _edges(cx[:, g].to(whole), cy[:, g].to(whole), area[g] < 0, left.to(whole), up.to(whole), rows, columns)
+        step = max(1, (2 ** 24 if device.type == "cuda" else 2 ** 16) // (rows * columns))
+        j, i = (torch.arange(m, dtype=whole, device=device)[:, None] for m in (rows, columns))
+        grid = pixels[:rows, None, None] * size + pixels[None, :columns, None]
+        for at in range(begin, begin + n, step):
+            g = slice(at, min(at + step, begin + n))
+            e = [(start[m, g].to(whole) + dx[m, g].to(whole) * j)[:, None] - (dy[m, g].to(whole) * i)[None] for m in range(3)]
             inside = (e[0] | e[1] | e[2]) >= 0
-            key = _keys(e, cq[:, g], area[g], g)
-            first = base[g] + (up - top[g]).long() * size + (left - low[g]).long()
-            pixel = (_steps(rows, size, device)[:, None, None] + _steps(columns, 1, device)[None, :, None] + first).view(-1)
+            near_here = q[0, g] + (e[1].to(torch.float32) * q[1, g] + e[2].to(torch.float32) * q[2, g])
+            key = (near_here.view(torch.int32).long() << 32) + label[g]
+            pixel = (grid + first[g]).view(-1)
             if k >= kinds:
                 seen = inside.view(-1) & ((key.view(-1) > front[pixel]) | (key.view(-1) < last[pixel] if back else False))
-                at = torch.nonzero(seen).view(-1)
-                weight = torch.stack([t.reshape(-1)[at].to(torch.float32).clamp(min=0) for t in e])
-                at = at[keep(g[at % len(g)], weight)]
-                key, pixel, inside = key.view(-1)[at], pixel[at], torch.ones_like(at, dtype=torch.bool)
+                some = torch.nonzero(seen).view(-1)
+                weight = torch.stack([t.reshape(-1)[some].to(torch.float32).clamp(min=0) for t in e])
+                some = some[keep(f[g][some % (g.stop - at)], weight)]
+                key, pixel, inside = key.view(-1)[some], pixel[some], torch.ones_like(some, dtype=torch.bool)
             front.scatter_reduce_(0, pixel, torch.where(inside, key, EMPTY).view(-1), "amax")
             if back:
                 last.scatter_reduce_(0, pixel, torch.where(inside, key, FULL).view(-1), "amin")
+        begin += n
     return front, last
 
 
@@ -110,40 +124,19 @@ def _box(c: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
     return low, high - low + 1, torch.where(beyond, -1, most - least)
 
 
-def _runs(kind: Tensor, live: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """The faces (n,) of each kind that occurs."""
-    order = live[torch.argsort(kind, stable=True)]
-    start = 0
-    for k, n in enumerate(torch.bincount(kind).tolist()):
-        if n:
-            yield k, order[start:start + n]
-        start += n
+def _planes(cx: Tensor, cy: Tensor, cq: Tensor, area: Tensor, left: Tensor, up: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of n faces: three edge functions at the centre of pixel (left, up), >= 0 inside; their steps, one row down and one column left; and
+    nearness: at corner 0, per unit of the edge functions 1 and 2. All (3, n).
 
-
-def _edges(cx: Tensor, cy: Tensor, flip: Tensor, left: Tensor, up: Tensor, rows: int, columns: int) -> list[Tensor]:
-    """Three edge functions (rows, columns, n), >= 0 inside; those of edges that own no pixel are lowered by one (see `_keys`)."""
+    Edges that own no pixel (neither left nor top ones) are lowered by one: 1/65536 square pixel, a rounding error in nearness.
+    """
     px, py = left * SUB + SUB // 2, up * SUB + SUB // 2
-    sign = torch.where(flip, -1, 1).to(cx.dtype)
-    j, i = (torch.arange(n, dtype=cx.dtype, device=cx.device) * SUB for n in (rows, columns))
-    out = []
-    for a, b in ((1, 2), (2, 0), (0, 1)):
-        dx, dy = (cx[b] - cx[a]) * sign, (cy[b] - cy[a]) * sign
-        start = dx * (py - cy[a]) - dy * (px - cx[a])
-        owns = (dy < 0) | ((dy == 0) & (dx > 0))                       # a left edge, or a top one
-        start = start - (~owns).to(cx.dtype)
-        out.append((start + dx * j[:, None])[:, None] - (dy * i[:, None])[None])
-    return out
-
-
-def _keys(e: list[Tensor], q: Tensor, area: Tensor, faces: Tensor) -> Tensor:
-    """(rows, columns, n) int64 keys. An edge function may be low by one: 1/65536 square pixel, a rounding error in depth."""
+    cx, cy, sign = cx.long(), cy.long(), torch.sign(area)
+    a, b = [1, 2, 0], [2, 0, 1]
+    dx, dy = (cx[b] - cx[a]) * sign, (cy[b] - cy[a]) * sign
+    start = dx * (py - cy[a]) - dy * (px - cx[a]) - (~((dy < 0) | ((dy == 0) & (dx > 0)))).long()
     one = 1 / area.abs().to(torch.float32)
-    value = q[0] + (e[1].to(torch.float32) * ((q[1] - q[0]) * one) + e[2].to(torch.float32) * ((q[2] - q[0]) * one))
-    return (value.view(torch.int32).long() << 32) + (_LOW - faces)
-
-
-def _steps(count: int, stride: int, device: torch.device) -> Tensor:
-    return torch.arange(count, device=device) * stride
+    return start, dx * SUB, dy * SUB, torch.stack([cq[0], (cq[1] - cq[0]) * one, (cq[2] - cq[0]) * one])
 
 
 def _cross(ax: Tensor, ay: Tensor, bx: Tensor, by: Tensor) -> Tensor:
