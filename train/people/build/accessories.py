@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..types import Base
-from .sheet import Sheet, attached, grid, smooth
+from .sheet import Sheet, attached, clip, grid, smooth
 
 
 def _skin(base: Base) -> tuple[np.ndarray, np.ndarray]:
@@ -46,14 +46,12 @@ def _shell(base: Base, off: float, open_deg: float, low: float, back: float) -> 
     mean, triangles = _skin(base)
     head = mean[base.groups["head"].cpu().numpy()]
     centre = _at(base, "head") + [0, 0.03, 0.04]
-    around, up = np.radians(np.linspace(-180 + open_deg, 180 - open_deg, 33)), np.radians(np.linspace(88, -52, 15))
+    around, up = np.linspace(0, 2 * np.pi, 48, endpoint=False), np.radians(np.linspace(89, -50, 17))
     a, u = np.meshgrid(around, up)
     ways = np.stack([np.sin(a) * np.cos(u), np.cos(a) * np.cos(u), np.sin(u)], -1)   # a = 0: behind
     radius = _reach(head, centre, ways.reshape(-1, 3)).reshape(a.shape)
     radius = np.maximum(radius, 0.095) + off + back * np.clip(np.cos(a), 0, 1) * np.clip(np.cos(u), 0, 1)
     place = centre + radius[..., None] * ways
-    rim = np.abs(a) > np.radians(180 - open_deg) - 1e-6
-    place[..., 1] -= 0.025 * rim
     skirt = []
     for k in range(1, 6):                                               # down over neck and shoulders
         ring = place[-1].copy()
@@ -61,16 +59,21 @@ def _shell(base: Base, off: float, open_deg: float, low: float, back: float) -> 
         ring[:, 2] -= 0.2 * k * low
         skirt.append(ring)
     place = np.concatenate([place, np.stack(skirt)])
-    sheet = Sheet(np.zeros((place.size // 3, 3), int), np.zeros((place.size // 3, 3)), place.reshape(-1, 3), grid(place.shape[0], place.shape[1]))
-    return _outward(attached(smooth(sheet, 4).place, sheet.faces, mean, triangles))
+    faces = grid(place.shape[0], place.shape[1], closed=True)
+    away = np.concatenate([ways.reshape(-1, 3), np.tile([0, 0, -1.0], (5 * len(around), 1))])
+    sheet = smooth(Sheet(np.zeros((len(away), 3), int), np.tile([1.0, 0, 0], (len(away), 1)), place.reshape(-1, 3), faces), 4)
+    face = np.array([0, -np.cos(0.35), -np.sin(0.35)])                  # a little below straight ahead
+    angle = np.degrees(np.arccos(np.clip(away @ face, -1, 1)))
+    sheet = clip(sheet, angle - open_deg * (1 - 0.12 * np.abs(away[:, 0])))
+    return _outward(attached(sheet.place, sheet.faces, mean, triangles))
 
 
 def headscarf(base: Base) -> Sheet:
-    return _shell(base, 0.012, 48, 0.14, 0.01)
+    return _shell(base, 0.012, 50, 0.14, 0.01)
 
 
 def hood(base: Base) -> Sheet:
-    return _shell(base, 0.024, 52, 0.06, 0.035)
+    return _shell(base, 0.026, 56, 0.06, 0.035)
 
 
 def _box(centre: np.ndarray, half: np.ndarray, power: float = 0.45) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +151,8 @@ def _outward(sheet: Sheet) -> Sheet:
     normal = sheet.normals()
     middle = sheet.place.mean(0)
     look = ((sheet.place - middle) * normal).sum()
-    return sheet if look >= 0 else Sheet(sheet.ref, sheet.mix, sheet.place, sheet.faces[:, ::-1].copy())
+    turned = np.where(sheet.faces[:, 3:] < 0, sheet.faces[:, [2, 1, 0, 3]], sheet.faces[:, ::-1])
+    return sheet if look >= 0 else Sheet(sheet.ref, sheet.mix, sheet.place, turned)
 
 
 MAKERS = {

@@ -128,5 +128,5 @@ def _of_slots(rows: Rows, ready: Prepared, slots: tuple[str, ...]) -> Tensor:
 
 
 def _per_vertex(rows: Rows, values: list) -> Tensor:
-    kind = torch.int64 if isinstance(values[0], int) else torch.float32
+    kind = torch.int64 if all(isinstance(x, int) for x in values) else torch.float32
     return torch.tensor(values, dtype=kind, device=rows.vertex.device)[rows.piece]

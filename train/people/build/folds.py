@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .limbs import Coordinates, Limbs
-from .noise import ridges
+from .noise import gradient_noise, ridges
 from .turn import angle_between
 
 SQUEEZE_M = 0.11
@@ -66,23 +66,48 @@ def stand_off(neutral: Tensor, posed_normal: Tensor, where: Coordinates, squeeze
     """(V,) metres along the normal, >= 0."""
     up = posed_normal[:, 2]
     weight = (1 - 0.8 * up.clamp(min=0) + 0.5 * (-up).clamp(min=0)) * (1 - 0.6 * cloth.under)     # cloth lies on what is below it
-    free = 0.1 + 0.9 * cloth.hold
-    loose = cloth.loose * weight * free
-    swing = cloth.hang * (where.down_leg / 0.5).clamp(0, 1.5)
-    drape = (0.45 + 0.55 * (cloth.loose / 0.02).clamp(0, 1) + 2.0 * swing) * weight
-    along = torch.stack([torch.ones_like(swing), torch.ones_like(swing), 1 / (cloth.stretch * (1 + 2.5 * swing))], 1)
-    across = torch.stack([1 / cloth.stretch, 1 / cloth.stretch, torch.full_like(swing, 1.25)], 1)
-    hangs = _both(neutral, where, along / (1.3 * cloth.length)[:, None], cloth.seed)
-    pressed = _both(neutral, where, across / cloth.length[:, None], cloth.seed + 77)
-    folds = cloth.fold * (0.25 + 0.75 * cloth.hold) * (1 - 0.5 * cloth.under) * (0.8 * drape * hangs + (0.25 + 2.2 * squeeze) * pressed)
-    return loose + folds
+    loose = cloth.loose * weight * (0.1 + 0.9 * cloth.hold)
+    drape = (0.5 + 0.5 * (cloth.loose / 0.02).clamp(0, 1)) * weight
+    one = torch.ones_like(up)
+    along = torch.stack([one, one, 1 / cloth.stretch], 1) / (1.3 * cloth.length)[:, None]
+    across = torch.stack([1 / cloth.stretch, 1 / cloth.stretch, 1.25 * one], 1) / cloth.length[:, None]
+    bent, sleeve = _swayed(neutral, cloth), _swayed(where.along_arm, cloth)
+    hangs = _both(neutral, bent, sleeve, where, along, cloth.seed)
+    pressed = _both(neutral, bent, sleeve, where, across, cloth.seed + 77)
+    folds = cloth.fold * (0.25 + 0.75 * cloth.hold) * (1 - 0.5 * cloth.under) * (1.4 * drape * hangs + (0.12 + 2.8 * squeeze) * pressed)
+    return loose + folds + _pleats(neutral, where, cloth)
 
 
-def _both(neutral: Tensor, where: Coordinates, scale: Tensor, seed: Tensor) -> Tensor:
+def _swayed(place: Tensor, cloth: Cloth) -> Tensor:
+    """Places (V, 3) bent sideways and up and down in slow waves, so that folds run askew and end."""
+    phase = (cloth.seed % 628).to(place.dtype) / 100
+    x, y, z = (place / (2.2 * cloth.length)[:, None]).unbind(1)
+    wave = torch.stack([torch.sin(1.7 * z + phase), torch.sin(1.3 * z + 2 * phase), 1.2 * torch.sin(2.1 * x + phase) + torch.sin(1.9 * y + 3 * phase)], 1)
+    return place + 0.45 * cloth.length[:, None] * wave
+
+
+def _pleats(neutral: Tensor, where: Coordinates, cloth: Cloth) -> Tensor:
+    """(V,) metres: waves of a skirt round the body, larger towards the hem."""
+    out = torch.zeros_like(cloth.fold)
+    at = torch.nonzero(cloth.hang * cloth.fold > 1e-4).flatten()
+    if not len(at):
+        return out
+    p, length = neutral[at], cloth.length[at]
+    turn = torch.atan2(p[:, 0], p[:, 1] + 0.02)
+    count = torch.round(2 * torch.pi * 0.22 / (1.6 * length)).clamp(4, 30)    # whole waves: no jump behind
+    slow = torch.cat([torch.stack([torch.cos(turn), torch.sin(turn)], 1) * 1.6, p[:, 2:] * 1.2], 1)
+    phase = (cloth.seed[at] % 628).to(p.dtype) / 100
+    wave = torch.sin(count * turn + 5.0 * gradient_noise(slow, cloth.seed[at] + 5) + phase)
+    size = (0.35 + 1.3 * gradient_noise(slow * 1.7, cloth.seed[at] + 9).abs()) * (where.down_leg[at] / 0.35).clamp(0, 2)
+    out[at] = cloth.hang[at] * cloth.fold[at] * 2.2 * size * (0.5 + 0.5 * wave)
+    return out
+
+
+def _both(neutral: Tensor, trunk: Tensor, sleeve: Tensor, where: Coordinates, scale: Tensor, seed: Tensor) -> Tensor:
     """(V,) ridges in trunk coordinates and in the arm's, faded into each other over the shoulder."""
     out = torch.zeros_like(where.arm)
     side = seed + (neutral[:, 0] < 0).long() * 13
-    for place, share, key in ((neutral, 1 - where.arm, seed), (where.along_arm, where.arm, side)):
+    for place, share, key in ((trunk, 1 - where.arm, seed), (sleeve, where.arm, side)):
         rows = torch.nonzero(share > 0.02).flatten()
         out[rows] += share[rows] * ridges(place[rows] * scale[rows], key[rows])
     return out

@@ -27,7 +27,7 @@ def build(recipes: Sequence[PersonRecipe], pack: Pack) -> People:
     with torch.no_grad():
         parts = [clothed([recipes[p] for p in plain], number(plain), pack)] if plain else []
         parts += [whole(r, number([p]), pack) for p, r in enumerate(recipes) if r.avatar]
-        return _placed(joined(parts), torch.tensor([r.yaw_deg for r in recipes], device=device))
+        return _placed(joined(parts), torch.tensor([r.yaw_deg for r in recipes], dtype=torch.float32, device=device))
 
 
 def _placed(people: People, yaw_deg: Tensor) -> People:

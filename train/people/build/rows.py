@@ -13,8 +13,8 @@ from neural.contract.errors import OptionError
 from ..recipe import PersonRecipe, Worn
 from ..types import Item, Items
 
-ORDER = ("body", "eyes", "teeth", "tongue", "eyelashes", "eyebrows", "socks", "shoes", "bottom", "top", "dress", "full", "beard", "hair", "scarf",
-         "coat", "hood", "glasses", "bag", "hat")
+ORDER = ("body", "eyes", "teeth", "tongue", "eyelashes", "eyebrows", "socks", "shoes", "bottom", "top", "dress", "full", "beard", "hair", "coat",
+         "scarf", "hood", "glasses", "bag", "hat")
 """From the skin outwards, for items of the same layer."""
 
 
