@@ -23,7 +23,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--pictures", type=Path, metavar="DIR", help="one error sheet an item and method")
     p.add_argument("--methods", default=",".join(METHODS), help=f"comma-separated, of {','.join(METHODS)}")
     p.add_argument("--quick", action="store_true", help="draft preset, fewer samples; about 3 minutes on two cores with --limit 4")
-    p.add_argument("--degrade", choices=KINDS, default="none", help="make the pictures worse first")
+    p.add_argument("--degrade", choices=(*KINDS, "all"), default="none",
+                   help="make the pictures worse first; all: one row for each (the suite `degraded`)")
     p.add_argument("--device", choices=DEVICES, default="auto")
     p.add_argument("--seed", type=int, default=0)
     return p

@@ -12,6 +12,7 @@ from neural.contract.joints import JOINT
 
 from .errors import SuiteError
 from .readers import Mesh, read_mesh
+from .readers.check import axes, scale_of
 from .render.shade import holes_cut
 
 REQUIRED = ("name", "file", "height_m", "licence", "kind")
@@ -66,10 +67,12 @@ def read_suite(folder: Path) -> Suite:
                          "Give the folder of a suite; docs/evaluation.md says how to make one.")
     try:
         data = json.loads(index.read_text("utf-8"))
-        rows = data["items"]
+        rows = list(data["items"])
     except (ValueError, KeyError, TypeError) as exc:
         raise SuiteError("suite.index", f"The index of '{folder}' cannot be read.",
                          'It must be JSON of the form {"about": …, "items": […]}.', str(exc)) from exc
+    if isinstance(data["items"], dict):
+        raise SuiteError("suite.index", f"The items of '{folder}' are no list.", 'It must be JSON of the form {"about": …, "items": […]}.')
     items = tuple(_item(Path(folder), row, number) for number, row in enumerate(rows))
     if not items:
         raise SuiteError("suite.empty", f"The suite '{folder}' holds no items.", "Add a mesh to index.json.")
@@ -85,15 +88,42 @@ def _item(folder: Path, row: dict, number: int) -> Item:
     if missing:
         raise SuiteError("suite.index", f"Item {number} of the suite lacks {', '.join(missing)}.",
                          f"Every item needs {', '.join(REQUIRED)}.")
-    height = row["height_m"]
-    if not isinstance(height, (int, float)) or not 0.4 <= height <= 2.8:
-        raise SuiteError("suite.index", f"The height of '{row['name']}' is {height!r}.",
+    name = row["name"]
+    for key in ("name", "file", "licence", "kind"):
+        if not isinstance(row[key], str) or not row[key]:
+            raise SuiteError("suite.index", f"The {key} of item {number} is {row[key]!r}.", "Give a text that is not empty.")
+    height = _number(row["height_m"])
+    if height is None or not 0.4 <= height <= 2.8:
+        raise SuiteError("suite.index", f"The height of '{name}' is {row['height_m']!r}.",
                          "Give the person's standing height in metres, between 0.4 and 2.8.")
+    file = folder / row["file"]
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise SuiteError("suite.index", f"The file of '{name}' lies outside the suite.", "Put the mesh into the suite's folder.")
+    yaw = _number(row.get("yaw_deg", 0.0))
+    if yaw is None:
+        raise SuiteError("suite.index", f"The yaw_deg of '{name}' is {row['yaw_deg']!r}.", "Give an angle in degrees.")
+    up, front, units = row.get("up", "+y"), row.get("front", "+z"), row.get("units", "m")
+    axes(up, front)
+    scale_of(units)
     joints = row.get("joints") or {}
     if isinstance(joints, str):
         joints = _joints_file(folder / joints)
-    return Item(str(row["name"]), folder / row["file"], float(height), str(row["licence"]), str(row["kind"]),
-                row.get("up", "+y"), row.get("front", "+z"), row.get("units", "m"), float(row.get("yaw_deg", 0.0)), joints)
+    return Item(name, file, height, row["licence"], row["kind"], up, front, units, yaw, _joints(joints, name))
+
+
+def _joints(joints: dict, name: str) -> dict[str, list[float]]:
+    """Checked: a place of three numbers each; names that SMPL has not are kept but not used."""
+    places = joints.items() if isinstance(joints, dict) else [("joints", None)]
+    for joint, place in places:
+        if not isinstance(place, (list, tuple)) or len(place) != 3 or any(_number(x) is None for x in place):
+            raise SuiteError("suite.joints", f"The joint '{joint}' of '{name}' is {place!r}.", "Give three numbers in the file's axes and units.")
+    return dict(joints)
+
+
+def _number(value) -> float | None:
+    """A finite number, or None."""
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
+    return float(value) if good else None
 
 
 def _joints_file(path: Path) -> dict:

@@ -62,6 +62,25 @@ def markdown(means: dict[str, dict], head: str) -> str:
     return "\n\n".join(parts)
 
 
+def said(results: list[dict]) -> str:
+    """What had to be done to the files, where the oracle's limbs come from, and who failed; "" when there is nothing to say."""
+    lines = []
+    for note in dict.fromkeys(n for r in results for n in r.get("notes", ())):
+        names = list(dict.fromkeys(r["item"] for r in results if note in r.get("notes", ())))
+        lines.append(f"- {note} ({_names(names)})")
+    for source in dict.fromkeys(r["limbs"] for r in results if "limbs" in r):
+        names = [r["item"] for r in results if r.get("limbs") == source]
+        lines.append(f"- limbs of the oracle: from the {source} ({_names(names)})")
+    for item, code, message in dict.fromkeys((r["item"], r["error"]["code"], r["error"]["message"]) for r in results if r.get("error")):
+        methods = [r["method"] for r in results if r.get("error") and (r["item"], r["error"]["code"]) == (item, code)]
+        lines.append(f"- failed: {item} ({', '.join(methods)}): {message} [{code}]")
+    return "\n\n**Files and failures**\n\n" + "\n".join(lines) if lines else ""
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
 def stage_table(results: list[dict]) -> str:
     """Mean seconds, largest memory and methods of each stage of the pipeline's rows; "" when there are none."""
     rows = [s for r in results if r["method"] == "pipeline" and r.get("numbers") for s in r.get("stages", ())]

@@ -29,7 +29,11 @@ _READ = {"KHR_materials_unlit", "KHR_texture_transform", "KHR_materials_specular
 
 def read_glb(file: Path) -> Mesh:
     """The scene of a .glb as one Mesh, in the file's own axes. Raises SuiteError."""
-    return _Glb(file).mesh()
+    glb = _Glb(file)
+    try:
+        return glb.mesh()
+    except (LookupError, TypeError, ValueError, struct.error, np.linalg.LinAlgError) as exc:
+        raise glb.error("damaged", "has parts that do not fit together", "Export it again as glTF 2.0.", repr(exc)) from exc
 
 
 class _Glb:
@@ -58,8 +62,8 @@ class _Glb:
             raise self.error("extension", f"needs the extension(s) {', '.join(sorted(unknown))}",
                              "Export it without compression and without special extensions.")
 
-    def error(self, code: str, what: str, remedy: str) -> SuiteError:
-        return SuiteError(f"suite.mesh-{code}", f"The mesh '{self.file.name}' {what}.", remedy)
+    def error(self, code: str, what: str, remedy: str, trace: str = "") -> SuiteError:
+        return SuiteError(f"suite.mesh-{code}", f"The mesh '{self.file.name}' {what}.", remedy, trace)
 
     # -- arrays -----------------------------------------------------------------------------------------------------
     def view(self, index: int) -> tuple[bytes, int]:

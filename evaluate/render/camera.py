@@ -19,6 +19,7 @@ class ShotConfig:
     yaw_deg       the person turned counter-clockwise seen from above; 0 faces the camera.
     long_side     pixels of the picture's longer side; 3:4 upright unless the person is wider than tall.
     supersample   rays a pixel and axis.
+    from_height   only what is above this part of the person's height is framed (0: all).
     """
 
     fov_deg: float = 50.0
@@ -27,10 +28,14 @@ class ShotConfig:
     yaw_deg: float = 0.0
     long_side: int = 1280
     supersample: int = 2
+    from_height: float = 0.0
 
 
 def place(vertices: np.ndarray, config: ShotConfig) -> tuple[Camera, np.ndarray]:
     """Suite frame (V, 3) (metres, y up, facing +z) -> camera and camera_from_world (4, 4)."""
+    if config.from_height:
+        y = vertices[:, 1]
+        vertices = vertices[y >= y.min() + config.from_height * np.ptp(y)]
     c, s = np.cos(np.radians(config.yaw_deg)), np.sin(np.radians(config.yaw_deg))
     yaw = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
     turned = vertices @ yaw.T

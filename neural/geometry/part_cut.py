@@ -94,15 +94,29 @@ def cut_parts(vertices: np.ndarray, faces: np.ndarray, rest: np.ndarray, config:
 
 
 def _holds_on(faces, cut, count, least) -> np.ndarray:
-    """(F,) bool: faces that would be cut, but by which a piece of more than `least` faces (a foot, a hand) hangs on the rest."""
-    label = np.full(len(faces), -1)
-    label[~cut] = face_components(faces[~cut], count)[1]
-    size = np.bincount(label[~cut])
-    lost = np.flatnonzero(size > least)
-    lost = lost[lost != np.argmax(size)]
-    touched = np.zeros(count, bool)
-    touched[faces[np.isin(label, lost) & ~cut]] = True
-    return cut & touched[faces].any(1)
+    """(F,) bool: faces that would be cut, but by which a piece of more than `least` faces (a foot, a hand) hangs on the rest.
+
+    The faces beside the piece, if that is enough; else the whole patch of cut faces that it touches: where all of a forearm is
+    torn, one ring of it holds nothing."""
+    held = np.zeros(len(faces), bool)
+    for whole in (False, True):
+        left = ~cut | held
+        label = np.full(len(faces), -1)
+        label[left] = face_components(faces[left], count)[1]
+        size = np.bincount(label[left])
+        lost = np.flatnonzero(size > least)
+        lost = lost[lost != np.argmax(size)]
+        if not len(lost):
+            break
+        touched = np.zeros(count, bool)
+        touched[faces[np.isin(label, lost)]] = True
+        near = cut & touched[faces].any(1)
+        if whole:
+            patch = np.full(len(faces), -1)
+            patch[cut] = face_components(faces[cut], count)[1]
+            near = cut & np.isin(patch, patch[near])
+        held |= near
+    return held
 
 
 def _reclosed(both, left):

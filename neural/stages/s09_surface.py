@@ -19,6 +19,7 @@ from ..geometry.poisson import screened_poisson
 from ..geometry.repair import closed_manifold
 from ..geometry.sampling import thin_out
 from ..geometry.stitch import stitch
+from ..geometry.tie import tie_points
 from ..geometry.topology import face_components, signed_volume
 from .s02_person import Person
 from .s03_body import Body
@@ -67,7 +68,7 @@ def solve_surface(person: Person, body: Body, depths: Depths, points: Points, co
     else:
         opening = open_pose(body, points.opened)
         vertices, faces, carried = _poisson(person, body, points, opening, context)
-        method = "screened-poisson" + (f"+opened({','.join(opening.arms)})" if opening else "")
+        method = "screened-poisson" + (f"+opened({','.join(opening.arms)})" if opening else "") + ("+tied" if carried.tied else "")
     context.step(2, 4)
     if not len(faces):
         raise SurfaceError("surface.empty", "No surface could be built from this photo.",
@@ -106,10 +107,12 @@ def solve_surface(person: Person, body: Body, depths: Depths, points: Points, co
 
 
 class _Carried(NamedTuple):
-    """shares: how the points came into the opened pose (None: they are where they were). cell: the octree's, metres."""
+    """shares: how the points came into the opened pose (None: they are where they were). cell: the octree's, metres. tied: a loose
+    limb was bridged."""
 
     shares: Shares | None
     cell: float
+    tied: bool
 
 
 def _poisson(person: Person, body: Body, points: Points, opening: Opening | None, context: Context
@@ -131,7 +134,15 @@ def _poisson(person: Person, body: Body, points: Points, opening: Opening | None
     if opening is not None:
         xyz, normals, moved = shares(opening, nudged(person, body), xyz, normals, points.piece[keep][chosen])
     context.step(1, 4)
-    return *screened_poisson(xyz, normals, depth), _Carried(moved, cell)
+    vertices, faces = screened_poisson(xyz, normals, depth)
+    piece = points.piece[keep][chosen] if len(points.piece) == len(points.xyz) else np.zeros(0, np.uint8)
+    tied = tie_points(vertices, faces, xyz, normals, piece, body.height_m, cell) if len(faces) and body is not None else None
+    if tied is not None:
+        context.check()
+        more, turned, stay = tied
+        vertices, faces = screened_poisson(np.concatenate([xyz[stay], more]), np.concatenate([normals[stay], turned]), depth)
+        context.warn("surface.limb-tied", "A part of a limb that nothing in the photo shows was bridged by a plain tube.")
+    return vertices, faces, _Carried(moved, cell, tied is not None)
 
 
 def _octree_depth(xyz, normals, kind, camera, side: float, context: Context) -> int:
