@@ -108,7 +108,7 @@ def test_a_mitten_stays_whole(scene):
     resting, at = unskin(v, weights, body.camera_from_rest), rest_joints(f.rest_joints, f.pose, out)
     for finger in range(5):
         pose = np.zeros((30, 3))
-        pose[3 * finger:3 * finger + 3, 2] = -0.6
+        pose[3 * finger:3 * finger + 3, 2] = -0.35 if finger == 4 else -0.6      # a thumb turns less
         whole = np.concatenate([np.tile(np.eye(4), (24, 1, 1)), bends(pose, at)])
         longer = growth(resting, skin(resting, out.weights, whole), faces)
         assert np.quantile(longer, 0.995) < 3.0 and longer.max() < 8, finger
