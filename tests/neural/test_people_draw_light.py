@@ -48,7 +48,8 @@ def people_of(*meshes, colours=(0.5, 0.5, 0.5), gloss=0.0) -> People:
     t = lambda a: torch.tensor(np.concatenate(a))
     vertices, normals, faces = t(v).float(), t(n).float(), t(f)
     p, zero, m = len(meshes), torch.zeros(start, 3), len(meshes)
-    materials = Materials(torch.ones(m, dtype=torch.int64), torch.full((m,), -1), torch.tensor(colours).float().expand(m, 3, 3).clone(), torch.ones(m, 3),
+    dye = torch.tensor(colours).float().expand(m, 3, 3).clone()
+    materials = Materials(torch.ones(m, dtype=torch.int64), torch.full((m,), -1), dye, torch.ones(m, 3),
                           torch.full((m,), 0.05), torch.zeros(m), torch.zeros(m, dtype=torch.int64), torch.full((m,), gloss),
                           torch.zeros(m, dtype=torch.bool), torch.zeros(m, 3))
     return People(vertices, normals, t(owner), faces, t(face_owner), t(face_owner), torch.zeros(start, 2), vertices,
@@ -66,7 +67,8 @@ def cameras_of(count: int, size: int = 64) -> Cameras:
 def even(count: int, key=(0.0, 0, 0), direction=(0.0, 0, 1), level=1.0) -> Lights:
     ambient = torch.zeros(count, 9, 3)
     ambient[:, 0] = level / 0.282095
-    return Lights(ambient, torch.tensor([direction]).float().repeat(count, 1), torch.tensor([key]).float().repeat(count, 1), torch.full((count,), 0.01),
+    row = lambda v: torch.tensor([v]).float().repeat(count, 1)
+    return Lights(ambient, row(direction), row(key), torch.full((count,), 0.01),
                   torch.zeros(count), torch.zeros(count))
 
 
@@ -94,7 +96,8 @@ def test_harmonics_are_those_of_the_slow_renderer(outdoors):
 
 def test_recipes_make_lights(outdoors):
     t = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)[None]
-    there = Surroundings(("park",), ("train",), t(outdoors.ambient), t(outdoors.key_direction), t(outdoors.key_irradiance), torch.tensor([0.1]), (), (),
+    there = Surroundings(("park",), ("train",), t(outdoors.ambient), t(outdoors.key_direction), t(outdoors.key_irradiance), torch.tensor([0.1]),
+                         (), (),
                          torch.zeros(0, 1, 1, 3, dtype=torch.uint8))
     lights = lights_of([LightRecipe("park"), LightRecipe("park", key=0.0, ambient=2.0), LightRecipe("park", flat=1.0), LightRecipe()], there)
     assert torch.allclose(lights.ambient[1], 2 * lights.ambient[0]) and not lights.key_irradiance[1:].any()
