@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -36,7 +37,7 @@ NUMBERED = {"x_scale": 0, "y_scale": 1, "z_scale": 2}
 def read_mhclo(path: Path) -> dict:
     """A .mhclo as {"obj_file", "material", "name", "licence", "author", "z_depth", "tags", ref, w, off, scale, delete}.
 
-    OptionError "people.mhclo" with the line when it is broken or made for another base mesh.
+    OptionError "option.mhclo" with the line when it is broken or made for another base mesh.
     """
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -140,7 +141,8 @@ def convert_item(file: Path, out: Path, say=print) -> dict:
     folder = out / kind / name
     folder.mkdir(parents=True, exist_ok=True)
     record = {"name": name, "kind": kind, "slot": slot_of(kind, name, data), "sex": sex_of(name, data["tags"]), "dir": f"{kind}/{name}",
-              "vertices": len(mesh.vertices), "faces": len(mesh.faces), "z_depth": data["z_depth"], "licence": data["licence"], "author": data["author"]}
+              "vertices": len(mesh.vertices), "faces": len(mesh.faces), "z_depth": data["z_depth"], "licence": data["licence"],
+              "author": data["author"]}
     record |= _texture(file, data["material"], folder, name, say)
     np.savez_compressed(folder / "mesh.npz", **arrays)
     return record
@@ -164,7 +166,7 @@ def convert_skin(file: Path, out: Path) -> dict:
     """An .mhmat of a skin -> OUT/skins/NAME.jpg; returns its record."""
     picture = read_mhmat(file).get("diffuseTexture")
     if not picture:
-        raise OptionError("people.mhmat", f"The skin '{file.name}' names no diffuseTexture.", "Choose a complete copy of it.")
+        raise OptionError("option.mhmat", f"The skin '{file.name}' names no diffuseTexture.", "Choose a complete copy of it.")
     (out / "skins").mkdir(parents=True, exist_ok=True)
     open_picture(_beside(file, picture)).convert("RGB").save(out / "skins" / f"{file.stem}.jpg", quality=92)
     words = file.stem.lower()
@@ -175,11 +177,11 @@ def convert_skin(file: Path, out: Path) -> dict:
 
 
 def open_picture(path: Path) -> Image.Image:
-    """RGBA; OptionError "people.picture" when it is broken."""
+    """RGBA; OptionError "option.picture" when it is broken."""
     try:
         return Image.open(path).convert("RGBA")
     except Exception as error:
-        raise OptionError("people.picture", f"The picture '{path.name}' is broken ({error}).", "Replace the file.") from None
+        raise OptionError("option.picture", f"The picture '{path.name}' is broken ({error}).", "Replace the file.") from None
 
 
 def slot_of(kind: str, name: str, data: dict) -> str:
@@ -187,7 +189,9 @@ def slot_of(kind: str, name: str, data: dict) -> str:
     words = " ".join([name.lower(), *data["tags"]])
     if kind != "clothes":
         return "beard" if any(w in words for w in ("beard", "moustache", "mustache")) else kind
-    found = next((slot for slot, keys in _WORDS.items() if any(k in words for k in keys)), None)
+    tokens = re.findall("[a-z]+", words)
+    fits = lambda key: any(t in (key, key + "s") or (len(key) > 3 and t.removesuffix("s").endswith(key)) for t in tokens)
+    found = next((slot for slot, keys in _WORDS.items() if any(map(fits, keys))), None)
     if found:
         return found
     height = base_mesh.arrays()["mean"][data["ref"]].mean(1)[:, 2]
@@ -203,12 +207,12 @@ def sex_of(name: str, tags: list[str]) -> str:
 def _beside(file: Path, name: str) -> Path:
     found = next((p for p in (file.parent / name, file.parent / Path(name).name) if p.is_file()), None)
     if found is None:
-        raise OptionError("people.missing", f"'{file.name}' needs '{name}', which is not there.", "Copy the asset's whole folder.")
+        raise OptionError("option.missing", f"'{file.name}' needs '{name}', which is not there.", "Copy the asset's whole folder.")
     return found
 
 
 def _broken(path: Path, what: str) -> OptionError:
-    return OptionError("people.mhclo", f"The garment '{path.name}' {what}.", "Get a fresh copy of it, or leave it out.")
+    return OptionError("option.mhclo", f"The garment '{path.name}' {what}.", "Get a fresh copy of it, or leave it out.")
 
 
 def convert(folder: Path, out: Path, say=print) -> tuple[int, list[OptionError]]:
@@ -216,7 +220,8 @@ def convert(folder: Path, out: Path, say=print) -> tuple[int, list[OptionError]]
     jobs = [(convert_item, f) for f in sorted(folder.rglob("*.mhclo"))]
     jobs += [(convert_skin, f) for f in sorted(folder.rglob("*.mhmat")) if "skins" in [p.name for p in f.parents]]
     if not jobs:
-        raise OptionError("people.makehuman", f"There is no .mhclo and no skin below '{folder}'.", "Give the folder that holds clothes, hair and skins.")
+        raise OptionError("option.makehuman", f"There is no .mhclo and no skin below '{folder}'.",
+                          "Give the folder that holds clothes, hair and skins.")
     index = out / "index.json"
     items = {(i["kind"], i["name"]): i for i in (json.loads(index.read_text(encoding="utf-8"))["items"] if index.is_file() else [])}
     wrong: list[OptionError] = []

@@ -33,11 +33,11 @@ SKIN_SIDE, ITEM_SIDE = 1024, 512
 def load(path: str | Path, part: str = "train", people: bool = True, warn: Callable[[str], None] = print) -> Pack:
     """Everything of a part ("train" with the poses that choose settings, "held", or "all") of an asset folder or a pack file, on the CPU.
 
-    people=False leaves out the whole characters (faster). OptionError "people.*" when something is missing or broken; `warn` gets a sentence for
+    people=False leaves out the whole characters (faster). OptionError "option.*" when something is missing or broken; `warn` gets a sentence for
     what could be mended. The same call gives the same Pack again.
     """
     if part not in ("train", "held", "all"):
-        raise OptionError("people.part", f"There is no part '{part}'.", "Choose train, held or all.")
+        raise OptionError("option.part", f"There is no part '{part}'.", "Choose train, held or all.")
     source = Source.open(path)
     _fits(source, part)
     keep = lambda of: split.wanted(part, of)
@@ -72,7 +72,7 @@ def load(path: str | Path, part: str = "train", people: bool = True, warn: Calla
 def _fits(source: Source, part: str) -> None:
     held = source.header.get("part", part)
     if held not in (part, "all"):
-        raise OptionError("people.part", f"The pack file holds the part '{held}' only, not '{part}'.",
+        raise OptionError("option.part", f"The pack file holds the part '{held}' only, not '{part}'.",
                           f"Make another with 'dev.py train pack --part {part}', or give the asset folder.")
     if source.packed and (source.header.get("version"), source.header.get("split")) != (VERSION, split.digest()):
-        raise OptionError("people.pack", "The pack file was made by another version of this program.", "Make it again with 'dev.py train pack'.")
+        raise OptionError("option.pack", "The pack file was made by another version of this program.", "Make it again with 'dev.py train pack'.")

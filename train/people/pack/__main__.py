@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     print(f"{args.out}: part {args.part}, {size:.1f} MB")
     if args.part == "train" and size > LIMIT_MB:
-        print(f"people.pack: the file is larger than {LIMIT_MB} MB. Leave assets out, or make their textures smaller.", file=sys.stderr)
+        print(f"option.pack: the file is larger than {LIMIT_MB} MB. Leave assets out, or make their textures smaller.", file=sys.stderr)
         return 3
     return 0
 

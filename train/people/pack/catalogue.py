@@ -39,7 +39,8 @@ class Catalogue:
 
     def of(self, *slots: str, part: str = "all", sex: str = "any") -> list[Entry]:
         """Entries of these slots that belong to a part ("shared" ones always) and fit a sex."""
-        return [e for e in self.entries if e.slot in slots and (part == "all" or e.part in (part, "shared")) and (sex == "any" or e.sex in ("any", sex))]
+        return [e for e in self.entries if e.slot in slots and (part == "all" or e.part in (part, "shared"))
+                and (sex == "any" or e.sex in ("any", sex))]
 
     def find(self, name: str) -> Entry | None:
         return next((e for e in self.entries if e.name == name), None)

@@ -32,7 +32,7 @@ def write(folder: str | Path, out: str | Path, part: str = "train", item_side: i
     """Packs a part ("train", "held", "all") of a folder; returns the bytes written. OptionError when the folder is incomplete."""
     source = Source.open(folder)
     if source.packed:
-        raise OptionError("people.pack", f"'{source.path.name}' is a pack file already.", "Give the folder that it was made of.")
+        raise OptionError("option.pack", f"'{source.path.name}' is a pack file already.", "Give the folder that it was made of.")
     entries = dict(_entries(source, part, item_side, skin_side))
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -29,10 +29,10 @@ class Source:
     def open(path) -> "Source":
         path = Path(path)
         if not path.exists():
-            raise OptionError("people.assets", f"There is nothing at '{path}'.", REMEDY)
+            raise OptionError("option.assets", f"There is nothing at '{path}'.", REMEDY)
         source = Source(path)
         if path.is_file() and not zipfile.is_zipfile(path):
-            raise OptionError("people.assets", f"'{path.name}' is no pack file.", REMEDY)
+            raise OptionError("option.assets", f"'{path.name}' is no pack file.", REMEDY)
         source.index
         return source
 
@@ -45,11 +45,11 @@ class Source:
         return zipfile.ZipFile(self.path)
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file; OptionError "people.missing" when it is not there or cannot be read."""
+        """The bytes of a file; OptionError "option.missing" when it is not there or cannot be read."""
         try:
             return self._zip.read(name) if self.packed else (self.path / PurePosixPath(name)).read_bytes()
         except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise OptionError("people.missing", f"'{name}' of the assets '{self.path.name}' cannot be read ({error}).",
+            raise OptionError("option.missing", f"'{name}' of the assets '{self.path.name}' cannot be read ({error}).",
                               "Copy the folder or the pack file again; it is not complete.") from None
 
     def has(self, name: str) -> bool:
@@ -65,7 +65,7 @@ class Source:
                 item.setdefault("licence", "not stated")
                 item.setdefault("dir", {"skin": "skins", "avatar": f"avatars/{item['name']}"}.get(item["kind"], f"{item['kind']}/{item['name']}"))
         except (ValueError, KeyError, TypeError) as error:
-            raise OptionError("people.index", f"index.json of the assets '{self.path.name}' is broken ({error}).", REMEDY) from None
+            raise OptionError("option.index", f"index.json of the assets '{self.path.name}' is broken ({error}).", REMEDY) from None
         return tuple(items)
 
     @cached_property
@@ -80,14 +80,14 @@ class Source:
         return sorted((i for i in self.index if i["kind"] == kind), key=lambda i: i["name"])
 
     def json(self, name: str) -> dict:
-        """A .json file; OptionError "people.missing" when it is not there, "people.index" when it is broken."""
+        """A .json file; OptionError "option.missing" when it is not there, "option.index" when it is broken."""
         try:
             return json.loads(self.read(name))
         except ValueError as error:
-            raise OptionError("people.index", f"'{name}' of the assets '{self.path.name}' is broken ({error}).", REMEDY) from None
+            raise OptionError("option.index", f"'{name}' of the assets '{self.path.name}' is broken ({error}).", REMEDY) from None
 
     def arrays(self, name: str, needed: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-        """The arrays of an npz, in the steps that a pack file keeps; OptionError "people.mesh" when it is broken or lacks one of `needed`."""
+        """The arrays of an npz, in the steps that a pack file keeps; OptionError "option.mesh" when it is broken or lacks one of `needed`."""
         try:
             with np.load(io.BytesIO(self.read(name)), allow_pickle=False) as z:
                 out = {k: z[k] for k in z.files}
@@ -101,14 +101,14 @@ class Source:
         return large(out) if self.packed else stepped(out)
 
     def picture(self, name: str) -> np.ndarray:
-        """(H, W, 4) uint8 sRGB and alpha; OptionError "people.picture" when it is broken."""
+        """(H, W, 4) uint8 sRGB and alpha; OptionError "option.picture" when it is broken."""
         data = self.read(name)
         try:
             image = Image.open(io.BytesIO(data))
             return np.asarray(image.convert("RGBA"))
         except Exception as error:
-            raise OptionError("people.picture", f"The picture '{name}' is broken ({error}).", "Replace the file.") from None
+            raise OptionError("option.picture", f"The picture '{name}' is broken ({error}).", "Replace the file.") from None
 
 
 def _mesh(name: str, what: str) -> OptionError:
-    return OptionError("people.mesh", f"The mesh '{name}' {what}.", "Make it again with 'python -m train.people.makehuman'.")
+    return OptionError("option.mesh", f"The mesh '{name}' {what}.", "Make it again (garments: 'python -m train.people.makehuman'), or leave it out of index.json.")

@@ -98,7 +98,7 @@ def body(tailor: Tailor) -> Piece:
 
 
 def piece(tailor: Tailor, source: Source, record: dict, texture: int, part: str, warn: Callable[[str], None] = print) -> Piece:
-    """One item of the assets. OptionError "people.mesh" when its file is broken; without texture coordinates it loses its texture, said."""
+    """One item of the assets. OptionError "option.mesh" when its file is broken; without texture coordinates it loses its texture, said."""
     name = f"{record['dir']}/mesh.npz"
     mesh = source.arrays(name, NEEDED)
     faces, count = mesh["f"].astype(np.int64), len(mesh["ref"])

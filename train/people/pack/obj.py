@@ -25,7 +25,7 @@ class Obj:
 
 
 def read(path: Path) -> Obj:
-    """Reads a file; OptionError "people.obj" with the line when it is broken. Larger polygons are cut into a fan of quads and a triangle."""
+    """Reads a file; OptionError "option.obj" with the line when it is broken. Larger polygons are cut into a fan of quads and a triangle."""
     try:
         lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
@@ -83,5 +83,5 @@ def _pieces(corners: list) -> list[list]:
 
 
 def _broken(path: Path, what: str) -> OptionError:
-    return OptionError("people.obj", f"The mesh '{Path(path).name}' {what}.",
+    return OptionError("option.obj", f"The mesh '{Path(path).name}' {what}.",
                        "Export it again as a Wavefront .obj with faces and texture coordinates.")

@@ -12,6 +12,7 @@ from neural.body.model import BodyModel
 from neural.contract.joints import JOINT, SMPL_JOINTS
 from neural.geometry.normals import vertex_normals
 
+from ...body.rig import BODY_FROM_ANNY, head_bones, t_pose_transforms
 from .. import base as base_mesh
 from ..assets import Avatar, PoseLibrary, welded
 from ..posing import avatar_rotations, between, skin, smpl_joints
@@ -39,20 +40,24 @@ def build(source: Source, records: list[dict], rows: dict[str, int]) -> tuple[Wh
 
 
 def person(source: Source, record: dict, rows: dict[str, int], bone_map: dict, model: BodyModel, library: PoseLibrary, base) -> WholePerson:
-    """One character. OptionError "people.mesh" when its file is broken."""
+    """One character. OptionError "option.mesh" when its file is broken."""
     name = f"{record['dir']}/mesh.npz"
     data = source.arrays(name, NEEDED)
     if data["f"].max() >= len(data["v"]) or data["joints"].max() >= len(data["bones"]) or len(data["uv"]) != len(data["v"]):
         raise _mesh(name, "has faces, bones or texture coordinates that do not fit its vertices")
     avatar = _avatar(record, data)
-    align = avatar_rotations(avatar, library, bone_map, library.pose("rest"))
+    try:
+        align = avatar_rotations(avatar, library, bone_map, library.pose("rest"))
+        _smpl_bones(avatar)
+    except (KeyError, ValueError) as error:
+        raise _mesh(name, f"lacks a bone that posing needs ({error})") from None
     partner = partners(avatar, bone_map)
     for side, s in (("Left", "L"), ("Right", "R")):                         # without the drop of a hanging arm's shoulder
         bone = f"{side}Shoulder"
         head = dict(zip(avatar.bones, avatar.heads))
         align[avatar.bones.index(bone)] = between(head[f"{side}Arm"] - head[bone], library.rest[f"upperarm01.{s}"] - library.rest[f"clavicle.{s}"])
     found = np.array([base.bones.index(partner[b]) if b in partner else -1 for b in avatar.bones])
-    betas, scale, faces, at, anchors = _anchor(avatar, align, model, base)
+    betas, scale, faces, at, anchors = _anchor(avatar, align, model, library)
     texture = np.array([rows.get(f"{record['name']}/{n}", -1) for n in data["part_tex"]])[data["part"]]
     t = torch.as_tensor
     return WholePerson(
@@ -73,24 +78,26 @@ def partners(avatar: Avatar, bone_map: dict) -> dict[str, str]:
     return {a: b for a, b in out.items() if a in avatar.bones}
 
 
-def _anchor(avatar: Avatar, align: np.ndarray, model: BodyModel, base):
+def _anchor(avatar: Avatar, align: np.ndarray, model: BodyModel, library: PoseLibrary):
     """Our body fitted to the character's bones, both standing as the library rests -> betas, scale; faces (F, 3) into vertices that are split where
     the body's texture has a seam, the old vertex of each, and their anchors."""
     from ...lifter.errors import shape_of                                   # imports much; only characters need it
 
     vertices, heads = skin(avatar, align)
-    joints, turn = smpl_joints(avatar, heads), np.swapaxes(base.tpose.numpy().astype(np.float64), 1, 2)
-    to_body = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
-    betas, scale, shift = shape_of(model, to_body @ turn @ to_body.T, joints @ to_body.T)
-    body, at = stood(model, turn, betas, scale)
-    body = body + shift @ to_body
+    joints = smpl_joints(avatar, heads)
+    rest = np.stack([library.rest[b] for b in head_bones()]) @ BODY_FROM_ANNY.T
+    turn = np.swapaxes(t_pose_transforms(rest[None])[0][0, :, :3, :3], 1, 2)       # from the T-pose to the library's rest, frame `body`
+    betas, scale, shift = shape_of(model, turn, joints @ BODY_FROM_ANNY.T)
+    body, _ = stood(model, BODY_FROM_ANNY.T @ turn @ BODY_FROM_ANNY, betas, scale)
+    body = body + shift @ BODY_FROM_ANNY
     vertices = vertices.astype(np.float64)
     joint = _joint_of_bone(avatar)
     limbs = (avatar.weights[..., None] * limb_matrix()[joint][avatar.joints]).sum(1)
-    normals = vertex_normals(vertices.astype(np.float32), avatar.weld[avatar.faces])[avatar.weld]
-    rest = RestBody(model, body)
+    _, first = np.unique(avatar.weld, return_index=True)
+    normals = vertex_normals(vertices[first].astype(np.float32), avatar.weld[avatar.faces])[avatar.weld]
+    near = RestBody(model, body)
     faces = avatar.faces.astype(np.int64)
-    side, anchors = on_one_side(rest, faces, vertices, limbs, normals, rest.find(vertices, limbs, normals))
+    side, anchors = on_one_side(near, faces, vertices, limbs, normals, near.find(vertices, limbs, normals))
     first, local = distinct(faces.ravel(), side.ravel())
     at, row = faces.ravel()[first], side.ravel()[first]
     anchors = Anchors(*(x[row] for x in (anchors.uv, anchors.place, anchors.part, anchors.height, anchors.face)))

@@ -100,7 +100,7 @@ def _vertex_points(count: int, edge: np.ndarray, smooth: np.ndarray) -> sparse.c
     valence = np.bincount(both[:, 0], minlength=count)
     creases = np.bincount(both[~use][:, 0], minlength=count)
     inside = (creases == 0) & (valence >= 3) & (valence < ROW)
-    along = (creases == 2) & (valence > 0)
+    along = (creases == 2) & (valence > 2)                                 # a corner of a sheet stays
     pull = np.where(inside[both[:, 0]], 2.0 / np.maximum(valence, 1)[both[:, 0]] ** 2, 0.0)
     pull = np.where(along[both[:, 0]] & ~use, 1 / 8, pull)
     own = 1 - np.bincount(both[:, 0], pull, count)

@@ -30,7 +30,7 @@ def poses(source: Source, part_of: Callable[[str], str], keep: Callable[[str], b
     bones, base = list(map(str, data["bones"])), base_mesh.load()
     missing = [b for b in base.bones if b not in bones]
     if missing:
-        raise OptionError("people.poses", f"poses.npz lacks the bone '{missing[0]}' of MakeHuman's default rig.", "Use poses made for that rig.")
+        raise OptionError("option.poses", f"poses.npz lacks the bone '{missing[0]}' of MakeHuman's default rig.", "Use poses made for that rig.")
     names = list(map(str, data["names"]))
     rows = [i for i, n in enumerate(names) if keep(part_of(n))]
     quat = data["quat_xyzw"][rows][:, [bones.index(b) for b in base.bones]].astype(np.float64)
@@ -69,8 +69,8 @@ def lights(source: Source, names: list[str]):
 
 
 def radiance(source: Source, name: str) -> np.ndarray:
-    """(H, W, 3) float32 of a .hdr; OptionError "people.picture" when it is broken."""
+    """(H, W, 3) float32 of a .hdr; OptionError "option.picture" when it is broken."""
     image = cv2.imdecode(np.frombuffer(source.read(f"hdri/{name}.hdr"), np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3:
-        raise OptionError("people.picture", f"The light 'hdri/{name}.hdr' is broken.", "Replace the file with an equirectangular .hdr picture.")
+        raise OptionError("option.picture", f"The light 'hdri/{name}.hdr' is broken.", "Replace the file with an equirectangular .hdr picture.")
     return image[..., 2::-1].astype(np.float32)
