@@ -68,6 +68,24 @@ def landing_box(maps: Tensor, side: int, box: Box) -> Box:
     return max(low[1], 0), max(min(high[1], side), 0), max(low[0], 0), max(min(high[0], side), 0)
 
 
+def overlap(a: Box, b: Box) -> Box:
+    """What two boxes share; empty when bottom <= top or right <= left."""
+    return max(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), min(a[3], b[3])
+
+
+def part_of(picture: Tensor, box: Box) -> Tensor:
+    """(..., H, W) -> the box of it, a view."""
+    return picture[..., box[0]:box[1], box[2]:box[3]]
+
+
+def enlarged(picture: Tensor, times: int, box: Box) -> Tensor:
+    """`box` of the picture (B, C, h, w) enlarged `times` (bilinear, align_corners=False), without enlarging the rest of it."""
+    height, width = picture.shape[-2:]
+    around = (max(box[0] // times - 1, 0), min(-(-box[1] // times) + 1, height), max(box[2] // times - 1, 0), min(-(-box[3] // times) + 1, width))
+    out = F.interpolate(part_of(picture, around), scale_factor=times, mode="bilinear", align_corners=False)
+    return part_of(out, (box[0] - around[0] * times, box[1] - around[0] * times, box[2] - around[2] * times, box[3] - around[2] * times))
+
+
 def gaussian(size: int, sigma: float, like: Tensor) -> Tensor:
     """(size,) weights of sum 1."""
     x = torch.linspace(-(size - 1) / 2, (size - 1) / 2, size, device=like.device, dtype=like.dtype)

@@ -32,6 +32,7 @@ class Cascade(nn.Module):
         return depth
 
     def _step(self, k: int, x: Tensor, normals: Tensor) -> Tensor:
+        x, normals = (t.contiguous(memory_format=torch.channels_last) for t in (x, normals))
         x = torch.cat([getattr(self, f"depth{k}")(x), getattr(self, f"normal{k}")(normals)], 1)
         return getattr(self, f"merge{k}_2")(getattr(self, f"merge{k}_1")(x))
 
@@ -59,7 +60,7 @@ class Step(nn.Module):
     def __init__(self, style: Style, width: int):
         super().__init__()
         self.first = Single(style, self.INPUTS, width)
-        self.second, self.third = Block(style, width, width), Block(style, width, width)
+        self.second = Block(style, width, width)
         self.last = Head(width, self.MIX + 4 * (SIDES + 1 + SIDES), start=0.02)
         near, far = 9 / 16, 1 / 16                             # bilinear weights of x2 upsampling
         weights = torch.tensor([near, 3 / 16, 3 / 16, far]).log()
@@ -72,10 +73,10 @@ class Step(nn.Module):
         around = F.pad(depth, (1, 1, 1, 1), mode="replicate")
         dx = (around[:, :, 1:-1, 2:] - around[:, :, 1:-1, :-2]) / 4
         dy = (around[:, :, 2:, 1:-1] - around[:, :, :-2, 1:-1]) / 4
-        bump = depth - F.avg_pool2d(F.pad(depth, (2, 2, 2, 2), mode="replicate"), 5, 1)
+        bump = depth - F.avg_pool2d(F.avg_pool2d(F.pad(depth, (2, 2, 2, 2), mode="replicate"), (5, 1), 1), (1, 5), 1)
         thick = (depth[:, 1:] - depth[:, :1]) / 64
         x = torch.cat([F.pixel_unshuffle(fine, 2), squash(dx), squash(dy), squash(bump), squash(thick), squash(thick / 8), rest], 1)
-        x = self.last(self.third(self.second(self.first(x.to(self.first.conv[0].weight.dtype)))))
+        x = self.last(self.second(self.first(x.to(self.first.conv[0].weight.dtype))))
         choice, change = x[:, :self.MIX], F.pixel_shuffle(x[:, self.MIX:], 2)
         return torch.cat([self._upsampled(depth, choice), F.interpolate(rest, scale_factor=2, mode="bilinear")], 1) + change
 

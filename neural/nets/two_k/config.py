@@ -71,7 +71,7 @@ class TwoKConfig:
 PAPER = TwoKConfig()
 """2K2K as released: 77.7 million parameters, 2.7 TFLOP."""
 
-COMPACT = TwoKConfig(style=OURS, normal=(48, 96, 192, 320), depth=(32, 64, 128, 224), part=(40, 80, 160, 256), cascade=32, stem=2,
+COMPACT = TwoKConfig(style=OURS, normal=(48, 96, 192, 320), depth=(32, 64, 128, 224), part=(32, 64, 112, 224), cascade=32, stem=2,
                      ours=True, embed=4).at(1024)
 """Ours, for a training on a GPU."""
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..blocks.warp import Box, blurred, centre_box, coverage, grid_of, inverse, landing_box, on_patch, sample
+from ..blocks.warp import Box, blurred, centre_box, coverage, grid_of, inverse, landing_box, on_patch, overlap, sample
 from .config import TwoKConfig
 from .parts import OF_GROUP, PARTS
 
@@ -61,13 +61,11 @@ def turned(normals: Tensor, turns: Tensor) -> Tensor:
     return torch.cat([xy, n[:, :, 2:]], 2).flatten(1, 2)
 
 
-def cut(picture: Tensor, warps: Warps, group: str) -> Tensor:
-    """(B, C, h, w), any resolution of the canvas -> (N, C, H, W) patches of a group (Eq. 2)."""
+def cut(pictures: list[Tensor], warps: Warps, group: str) -> Tensor:
+    """Pictures (B, C, h, w), each of any resolution of the canvas -> (N, sum C, H, W) patches of a group (Eq. 2)."""
     grid = warps.grid(group)
-    who = [b for b, _ in warps.rows(group)]
-    if len(picture) == 1:                                    # one by one: cheaper than copies of the canvas
-        return torch.cat([sample(picture, g[None]) for g in grid])
-    return torch.cat([sample(picture[b:b + 1], g[None]) for b, g in zip(who, grid)])
+    who = [b for b, _ in warps.rows(group)]                  # one by one: cheaper than copies of the canvas
+    return torch.cat([torch.cat([sample(p[b:b + 1], g[None]) for b, g in zip(who, grid)]) for p in pictures], 1)
 
 
 def say(warps: Warps, group: str) -> Tensor:
@@ -91,8 +89,9 @@ class Piece:
     weight: Tensor
 
 
-def back_on_canvas(patches: dict[str, Tensor], warps: Warps) -> list[Piece]:
-    """Patches (N, C, H, W) of each group -> pieces, in the order of people and PARTS. Only where they land."""
+def back_on_canvas(patches: dict[str, Tensor], warps: Warps, within: Box | None = None) -> list[Piece]:
+    """Patches (N, C, H, W) of each group -> pieces, in the order of people and PARTS. Only where they land, and only in `within`."""
+    within = within or (0, warps.config.canvas, 0, warps.config.canvas)
     pieces = []
     for group, values in patches.items():
         rows = warps.rows(group)
@@ -101,7 +100,7 @@ def back_on_canvas(patches: dict[str, Tensor], warps: Warps) -> list[Piece]:
         stack = torch.where(warps.mirrored(rows)[:, None, None, None], stack.flip(3), stack) if config.ours else stack
         for (b, p), patch in zip(rows, stack):
             frame = centre_box(config.canvas, *config.patch(p))
-            box = landing_box(warps.part_to_image[b, p], config.canvas, frame)
+            box = overlap(landing_box(warps.part_to_image[b, p], config.canvas, frame), within)
             if box[0] < box[1] and box[2] < box[3]:
                 there = grid_of(warps.image_to_part[b, p][None].to(warps.device), config.canvas, box)
                 out = sample(patch[None], on_patch(there, config.canvas, frame))
@@ -109,12 +108,14 @@ def back_on_canvas(patches: dict[str, Tensor], warps: Warps) -> list[Piece]:
     return sorted(pieces, key=lambda k: (k.owner, k.part))
 
 
-def blend(pieces: list[Piece], count: int, channels: int, side: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of weight x value (B, C, S, S) and sum of weights (B, 1, S, S): numerator and denominator of Eq. 4-5."""
-    total, weight = like.new_zeros(count, channels, side, side), like.new_zeros(count, 1, side, side)
+def blend(pieces: list[Piece], count: int, channels: int, within: Box, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of weight x value (B, C, h, w) and sum of weights (B, 1, h, w) of a box of the canvas: numerator and denominator of Eq. 4-5."""
+    height, width = within[1] - within[0], within[3] - within[2]
+    total, weight = like.new_zeros(count, channels, height, width), like.new_zeros(count, 1, height, width)
     for piece in pieces:
         top, bottom, left, right = piece.box
-        at = (slice(piece.owner, piece.owner + 1), slice(None), slice(top, bottom), slice(left, right))
-        total[at] += piece.weight * piece.values
+        at = (slice(piece.owner, piece.owner + 1), slice(None), slice(top - within[0], bottom - within[0]),
+              slice(left - within[2], right - within[2]))
+        total[at].addcmul_(piece.weight, piece.values)
         weight[at] += piece.weight
     return total, weight

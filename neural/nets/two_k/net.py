@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..blocks.fold import folded
 from ..blocks.unet import UNet, UNetConfig
+from ..blocks.warp import Box
 from . import ours
 from .cascade import Cascade, Step
 from .config import TwoKConfig
@@ -82,8 +83,8 @@ class TwoK(nn.Module):
         return Output(coarse, patches, warps, normals, self.fine(inputs, coarse, normals))   # §4.3, Eq. 7
 
     def for_inference(self, tile: int | None = 256, dtype: torch.dtype = torch.float32) -> "TwoK":
-        """A copy that gives the same, faster (dtype bfloat16: about the same). For a CPU or a small GPU the last network works on tiles
-        of `tile` pixels; None = at once. Use it under torch.inference_mode."""
+        """A copy that gives the same, faster (dtype bfloat16: about the same). The last network works on tiles of `tile` pixels, and
+        COMPACT leaves out what is far from the person; None = all at once. Use it under torch.inference_mode."""
         net = folded(self, dtype)
         net.tile = tile
         return net
@@ -93,17 +94,19 @@ class TwoK(nn.Module):
 
     def coarse(self, inputs: Inputs) -> Coarse:
         """Coarse normals, then coarse depth from image and normals."""
-        side = self.config.at(inputs.image.shape[-1]).coarse
+        canvas = inputs.image.shape[-1]
+        side = self.config.at(canvas).coarse
         if self.config.ours:
             base = ours.base_of(inputs, side)
             seen = ours.coarse_inputs(inputs, base, self.embed, side)
             normals = ours.with_base(self.img2normal_down(seen), base.normals)
             raw = self.ImgNorm_to_Dep(seen, normals[:, :6])
-            return Coarse(seen, normals, torch.cat([raw[:, :2] + base.depth, raw[:, 2:]], 1), base)
+            near = ours.person_near(inputs, side) if self.tile else None
+            return Coarse(seen, normals, torch.cat([raw[:, :2] + base.depth, raw[:, 2:]], 1), canvas, base, near)
         # the released code does not filter: this is the mean of the four pixels in the middle of each cell
         small = F.interpolate(inputs.image, (side, side), mode="bilinear", align_corners=False)
         normals = self.img2normal_down(small)
-        return Coarse(small, normals, self.ImgNorm_to_Dep(small, normals), None)
+        return Coarse(small, normals, self.ImgNorm_to_Dep(small, normals), canvas)
 
     def part_inputs(self, inputs: Inputs, coarse: Coarse, warps: Warps) -> dict[str, Tensor]:
         """Group -> (N, C, h, w): what its network sees; groups that nobody has are left out."""
@@ -112,7 +115,7 @@ class TwoK(nn.Module):
             return {g: ours.part_inputs(inputs, coarse, warps, g) for g in groups}
         # the paper says all of N^l; the release takes the front, made as large as the canvas first
         guide = F.interpolate(coarse.normals[:, :3], inputs.image.shape[-2:], mode="bilinear", align_corners=False)
-        return {g: torch.cat([cut(inputs.image, warps, g), cut(guide, warps, g)], 1) for g in groups}
+        return {g: cut([inputs.image, guide], warps, g) for g in groups}
 
     def part_normals(self, inputs: Inputs, coarse: Coarse, warps: Warps) -> dict[str, Tensor]:
         """Group -> (N, 6 or 8, h, w) normals of every patch, in its own frame."""
@@ -130,17 +133,17 @@ class TwoK(nn.Module):
 
     def merged(self, patches: dict[str, Tensor], warps: Warps, coarse: Coarse) -> Tensor:
         """All patches on one canvas."""
-        like = coarse.normals
-        count, channels, side = len(like), like.shape[1], warps.config.canvas
+        like, side = coarse.normals, warps.config.canvas
+        pieces = self.pieces(patches, warps, coarse.box)
         if self.config.ours:
-            return ours.merged(self.pieces(patches, warps), coarse, side)
-        total, weight = blend(self.pieces(patches, warps), count, channels, side, like)
-        return total / torch.where(weight == 0, 1, weight)
+            return ours.merged(pieces, coarse, side)
+        total, weight = blend(pieces, len(like), like.shape[1], (0, side, 0, side), like)
+        return total.div_(weight.masked_fill_(weight == 0, 1))
 
-    def pieces(self, patches: dict[str, Tensor], warps: Warps) -> list[Piece]:
+    def pieces(self, patches: dict[str, Tensor], warps: Warps, within: Box | None = None) -> list[Piece]:
         if self.config.ours:
             patches = ours.turned_back(patches, warps)
-        return back_on_canvas(patches, warps)
+        return back_on_canvas(patches, warps, within)
 
     def fine(self, inputs: Inputs, coarse: Coarse, normals: Tensor) -> Tensor:
         """Depth at the canvas's resolution."""
