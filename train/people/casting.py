@@ -41,7 +41,7 @@ class CastConfig:
     bald: float = 0.06
     barefoot: float = 0.08
     own_fabric: float = 0.6
-    loose_m: float = 0.012
+    loose_m: float = 0.008
     fold_m: float = 0.004
     wrinkle_m: float = 0.0012
     companion: float = 0.15
@@ -133,7 +133,7 @@ def _worn(rng: np.random.Generator, c: Choices, config: CastConfig, name: str, e
     own = rng.random() < config.own_fabric or name.startswith("own_")
     fabric = random_fabric(rng) if own else Fabric(tint=_triple(np.exp(rng.normal(0, 0.25) + rng.normal(0, 0.2, 3))), gloss=float(rng.beta(1, 5)), seed=seed)
     return Worn(name, fabric,
-                loose_m=round(float(min(config.loose_m * ease * rng.gamma(1.5), 0.06)), 4),
+                loose_m=round(float(min(config.loose_m * ease * rng.gamma(1.5), 0.04)), 4),
                 fold_m=round(float(min(rng.gamma(1.5) * config.fold_m, 0.016)), 4), fold_length_m=round(float(rng.uniform(0.04, 0.16)), 3),
                 fold_stretch=round(float(rng.uniform(1, 4)), 2), wrinkle_m=round(float(min(rng.gamma(1.2) * config.wrinkle_m, 0.004)), 5),
                 wrinkle_length_m=round(float(rng.uniform(0.012, 0.05)), 4), hang=round(float(rng.uniform(0.3, 1)), 2),

@@ -21,6 +21,7 @@ from neural.contract.frames import BLENDER_FROM_BODY
 from . import pack as packs
 from .build import build
 from .build.stance import PHOTO_POSES
+from .build.tailor import extend
 from .casting import CastConfig, random_recipe
 from .choices import Choices
 from .draw.fabric import albedo
@@ -82,7 +83,7 @@ class Generator:
     def __init__(self, source: str | Path, part: str = "train", config: GeneratorConfig = GeneratorConfig(), device: str = "cpu"):
         """part: "train", "val" (train's things, other poses) or "held"."""
         loaded = "held" if part == "held" else "train"
-        whole = packs.load(source, loaded)
+        whole = extend(packs.load(source, loaded), (loaded,))
         self.choices = Choices.of(whole, packs.catalogue(source), part, tuple(PHOTO_POSES))
         self.pack: Pack = whole.to(device)
         self.config, self.device = config, torch.device(device)
