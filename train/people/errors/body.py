@@ -20,6 +20,12 @@ from .statistics import Statistics, measured
 GUESS_M, HINT = 1.70, 1 / 3
 """s03's guess of a person's height: 1.70 m and a third of how far the fitted shape is off the mean body's height (s03_body._scale)."""
 
+_LIMB = [4, 0, 1, 4, 0, 1, 4, 0, 1, 4, 0, 1, 4, 2, 3, 4, 2, 3, 2, 3, 2, 3, 2, 3]
+"""Left leg, right leg, left arm, right arm, trunk and head: of each joint."""
+WIDER, CLOSE = 1.2, 0.5
+"""The draw is made wider than was measured, because agreeing with the picture narrows it again; and how closely, relative to the measured 2D
+error, the picture is followed. Fitted by measure --compare."""
+
 
 @dataclass(frozen=True)
 class BodyConfig:
@@ -76,6 +82,8 @@ def fitted(rotations: Tensor, betas: Tensor, scale: Tensor, joints: Tensor, came
     frame = frames(straight)
     view_row, left = view_of(straight[:, 0])
     mean, spread, mixing = _model(known, view_row, left, config.strength, device)
+    tail = _tails(seeds, known)
+    mixing = mixing * tail[..., None]
     draw = mean + torch.einsum("pij,pj->pi", mixing, _normal(seeds, mixing.shape[2]))
     keep = 1 - part * (1 - torch.as_tensor(known.beta_keep, dtype=torch.float32, device=device))
     shape = keep * betas + draw[:, 72:82]
@@ -84,13 +92,13 @@ def fitted(rotations: Tensor, betas: Tensor, scale: Tensor, joints: Tensor, came
     size = scale ** (1 - part) * guess ** part
 
     person = standing_height(betas) * scale * cameras.focal / pelvis[:, 2]         # pixels of the standing body
-    noise = torch.as_tensor(known.reproject, dtype=torch.float32, device=device) * config.strength
-    target = wanted + person[:, None, None] * noise[:, None] * _normal(seeds ^ 0x5DEECE66D, 48).view(-1, 24, 2) * 0.7
+    noise = torch.as_tensor(known.reproject, dtype=torch.float32, device=device) * config.strength * tail[:, :72:3]
+    target = wanted + (person[:, None] * noise)[..., None] * _normal(seeds ^ 0x5DEECE66D, 48).view(-1, 24, 2)
     inside = ((wanted > 0) & (wanted < cameras.size)).all(-1)
-    unsure = torch.where(inside, 1.0, config.unseen) * noise.clamp(min=1e-4)
+    unsure = torch.where(inside, CLOSE * tail[:, :72:3].square(), config.unseen) * noise.clamp(min=1e-4)   # a limb that errs much was hidden
     rows = torch.cat([torch.arange(72), torch.arange(82, 85)]).to(device)
     cover = mixing[:, rows] @ mixing[:, rows].mT
-    distance = _length(bone_vectors(turned, shape, size)) / _length(vectors) * focal / cameras.focal * pelvis[:, 2]
+    distance = limbs(bone_vectors(turned, shape, size)) / limbs(vectors) * focal / cameras.focal * pelvis[:, 2]
     x = draw[:, rows]
     for turn in range(config.rounds + 1):
         world = ray_seen.mT[:, None] @ exp(torch.einsum("pjab,pjb->pja", frame, x[:, :72].view(-1, 24, 3))) @ straight
@@ -115,7 +123,7 @@ def fitted(rotations: Tensor, betas: Tensor, scale: Tensor, joints: Tensor, came
 def _model(known: Statistics, view: Tensor, left: Tensor, strength: float, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Mean (P, 85), spread (P, 85) and mixing (P, 85, R + 85) of each person's view; side views to the left are mirrored ones."""
     get = lambda a: torch.as_tensor(a, dtype=torch.float32, device=device)[view] * 1.0
-    mean, spread = get(known.body_mean) * strength, get(known.body_spread) * strength
+    mean, spread = get(known.body_mean) * strength, get(known.body_spread) * strength * WIDER
     mixing = torch.cat([get(known.body_factors), torch.diag_embed(get(known.body_rest))], 2) * spread[..., None]
 
     def mirrored(columns: Tensor) -> Tensor:
@@ -124,6 +132,15 @@ def _model(known: Statistics, view: Tensor, left: Tensor, strength: float, devic
 
     pick = left[:, None, None]
     return torch.where(pick[..., 0], mirrored(mean[..., None])[..., 0], mean), spread, torch.where(pick, mirrored(mixing), mixing)
+
+
+def _tails(seeds: Tensor, known: Statistics) -> Tensor:
+    """(P, 85) factors with a mean square of 1: by picture, and for the turns by limb."""
+    picture, joint = (float(t) for t in known.tails)
+    g = _normal(seeds ^ 0x2545F4914F6CDD1D, 6)
+    limb = torch.tensor(_LIMB, device=seeds.device)
+    own = torch.cat([(joint * g[:, 1 + limb] - joint ** 2).exp().repeat_interleave(3, 1), torch.ones(len(seeds), 13, device=seeds.device)], 1)
+    return own * (picture * g[:, :1] - picture ** 2).exp()
 
 
 def _jacobian(found: Tensor, bones: Tensor, frame: Tensor, focal: Tensor, person: Tensor, root: Tensor) -> Tensor:
@@ -142,7 +159,7 @@ def _jacobian(found: Tensor, bones: Tensor, frame: Tensor, focal: Tensor, person
     return (flat * (focal / person)[:, None, None, None]).reshape(len(found), 48, 75)
 
 
-def _length(vectors: Tensor) -> Tensor:
+def limbs(vectors: Tensor) -> Tensor:
     """Added length of the limbs' and trunk's bones."""
     rows = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 18, 19, 20, 21]
     return vectors[:, rows].norm(dim=-1).sum(1)

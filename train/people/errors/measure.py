@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from ..types import Cameras
-from .body import _length, fitted
-from .bones import bone_vectors, chain, frames, log, mirror_turns, standing_height, to_ray, view_of
+from .body import fitted, limbs
+from .bones import bone_vectors, frames, log, mirror_turns, standing_height, to_ray, view_of
 from .border import CONTRASTS, GROUPS, Border, border_of, summary
 from .collect import Case
+from .definition import definition, redefined
 from .mask import damaged
 from .statistics import FILE, VIEWS, Statistics
 
@@ -54,7 +55,7 @@ def body_errors(true: dict, seen: dict) -> tuple[torch.Tensor, torch.Tensor, tor
     person = standing_height(true["betas"]) * true["scale"] * true["focal"] / true["joints"][:, 0, 2]
     flat = [k["joints"][..., :2] / k["joints"][..., 2:] * k["focal"][:, None, None] for k in (true, seen)]
     miss = (flat[1] - flat[0]) / person[:, None, None]
-    lengths = [_length(bone_vectors(k["rotations"], k["betas"], k["scale"])) for k in (true, seen)]
+    lengths = [limbs(bone_vectors(k["rotations"], k["betas"], k["scale"])) for k in (true, seen)]
     depth = torch.log(seen["joints"][:, 0, 2] / true["joints"][:, 0, 2] * true["focal"] / seen["focal"] * lengths[0] / lengths[1])
     view, left = view_of(straight[:, 0])
     rows = torch.cat([turns.flatten(1), seen["betas"] - true["betas"], miss[:, 0], depth[:, None]], 1)
@@ -80,10 +81,19 @@ def measure(cases: list[Case]) -> Statistics:
     mean, spread, factors, rest = _covariance(rows, back, view, left)
     onto = (torch.tensor(np.stack([true_pixels(c) for c in cases])) > 0) & (torch.tensor(np.stack([true_pixels(c) for c in cases])) < len(cases[0].mask))
     shown = onto.all(-1)
+    even = rows[:, :72] / torch.as_tensor(spread)[view][:, :72]
+    tails = _tails(even)
     flat = torch.stack([miss[:, j][shown[:, j]].clamp(-0.06, 0.06).square().mean().sqrt() for j in range(24)])
     return Statistics(s["bias"], s["bias spread"], s["offset spread clear"], s["spread of log spread"], s["kurtosis"], np.array(gain), s["soft width"],
                       rate("lost"), rate("added"), *(np.array([size(n).mean(), size(n).std()]) for n in ("lost", "added")),
-                      mean, spread, factors, rest, keep.numpy(), flat.numpy(), np.array([len(found), len(rows)]))
+                      mean, spread, factors, rest, keep.numpy(), flat.numpy(), tails, np.array([len(found), len(rows)]))
+
+
+def _tails(even: torch.Tensor) -> np.ndarray:
+    """Standardised errors (N, 72) -> spread of the log of a factor by picture, and by joint: what the kurtosis asks for beyond that."""
+    picture = float(even.square().mean(1).sqrt().log().std())
+    kurtosis = float((even ** 4).mean() / even.square().mean() ** 2)
+    return np.array([picture, np.sqrt(max(np.log(kurtosis / 3) / 4 - picture ** 2, 0.0))])
 
 
 def _covariance(rows: torch.Tensor, back: torch.Tensor, view: torch.Tensor, left: torch.Tensor) -> tuple[np.ndarray, ...]:
@@ -137,8 +147,8 @@ def body_summary(true: dict, seen: dict) -> dict[str, float]:
     out["2D miss 90 % quantile"] = 100 * float(miss.norm(dim=-1).quantile(0.9))
     out["log depth rms"] = float(rows[:, 84].square().mean().sqrt())
     a, b = ([k["joints"] - k["joints"][:, :1] for k in (true, seen)])
-    a, b = a / _length(bone_vectors(true["rotations"], true["betas"], true["scale"]))[:, None, None], b / _length(bone_vectors(seen["rotations"], seen["betas"], seen["scale"]))[:, None, None]
-    whole = float(_length(bone_vectors(true["rotations"], true["betas"], true["scale"])).mean())
+    a, b = a / limbs(bone_vectors(true["rotations"], true["betas"], true["scale"]))[:, None, None], b / limbs(bone_vectors(seen["rotations"], seen["betas"], seen["scale"]))[:, None, None]
+    whole = float(limbs(bone_vectors(true["rotations"], true["betas"], true["scale"])).mean())
     out["MPJPE mm (same size, pelvis on pelvis)"] = 1000 * whole * float((a - b).norm(dim=-1).mean())
     out["of it in depth"] = 1000 * whole * float((a - b)[..., 2].abs().mean())
     return out
@@ -158,6 +168,7 @@ def main(argv: list[str] | None = None) -> int:
     if not cases:
         print(f"There are no pictures in {args.pictures}. Make some with train.people.errors.collect.", file=sys.stderr)
         return 2
+    cases = redefined(cases, definition(cases))
     if not args.compare:
         measure(cases).save(args.out)
         print(f"{len(cases)} pictures, {args.out.stat().st_size} bytes")

@@ -21,7 +21,8 @@ class Statistics:
 
     Body, for each view v of VIEWS (side: the person faces the picture's right): body_mean, body_spread (3, 85); body_factors (3, 85, R):
     standardised errors = factors @ normal + rest * normal, body_rest (3, 85). beta_keep: part of the true betas that s03 finds.
-    reproject (24,): spread of the fitted joints in the picture, parts of the standing height.
+    reproject (24,): spread of the fitted joints in the picture, parts of the standing height. tails (2,): errors are larger in some pictures and
+    at some limbs than elsewhere; spread of the log of that factor, by picture and by limb.
     pictures: masks measured, bodies measured.
     """
 
@@ -42,6 +43,7 @@ class Statistics:
     body_rest: np.ndarray
     beta_keep: np.ndarray
     reproject: np.ndarray
+    tails: np.ndarray
     pictures: np.ndarray
 
     def save(self, path: Path) -> None:
