@@ -16,7 +16,7 @@ from .rotations import axis_angle_from_matrix, matrix_from_axis_angle
 
 FLIP = np.diag([-1.0, 1.0, 1.0])
 MISSED = 0.10        # mean distance of the fitted points, of the hand's length: above, they are no hand of this body
-SIZES = (0.55, 1.5)  # of the body's own hand; outside, the points are on something else
+SIZES = (0.64, 1.5)  # of the body's own hand; outside, the points are on something else
 FOREARM_SHARE = 0.5  # of the forearm's twist: the rest twists at the wrist
 
 
