@@ -106,8 +106,8 @@ def _break(folder, what):
 
 
 @pytest.mark.parametrize("what, code", [("line", "option.mhclo"), ("base", "option.mhclo"), ("far", "option.mhclo"), ("count", "option.mhclo"),
-                                        ("scale", "option.mhclo"), ("obj line", "option.obj"), ("obj index", "option.obj"), ("no obj", "option.missing"),
-                                        ("picture", "option.picture"), ("range", "option.mhclo")])
+                                        ("scale", "option.mhclo"), ("obj line", "option.obj"), ("obj index", "option.obj"),
+                                        ("no obj", "option.missing"), ("picture", "option.picture"), ("range", "option.mhclo")])
 def test_broken_garment_is_named_and_the_rest_converted(source, tmp_path, capsys, what, code):
     _break(source, what)
     assert makehuman.main(["--in", str(source), "--out", str(tmp_path / "out")]) == 3

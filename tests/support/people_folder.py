@@ -85,7 +85,8 @@ def card(root: Path) -> dict:
     image = np.zeros((16, 16, 4), np.uint8)
     image[..., 1], image[:8, :, 0], image[:8, :, 1], image[:8, :, 3] = 255, 220, 0, 255
     Image.fromarray(image).save(root / "hair/lashes/diffuse.png")
-    return {"name": "lashes", "kind": "hair", "slot": "hair", "dir": "hair/lashes", "textures": {"diffuse": "diffuse.png"}, "alpha": True, "licence": "CC0-1.0"}
+    return {"name": "lashes", "kind": "hair", "slot": "hair", "dir": "hair/lashes", "textures": {"diffuse": "diffuse.png"}, "alpha": True,
+            "licence": "CC0-1.0"}
 
 
 def eyes(root: Path) -> dict:
@@ -156,7 +157,8 @@ def character(root: Path, name: str) -> dict:
     picture(root / folder / "tex1.jpg", (120, 120, 200))
     limbs, found = {}, {"Hips": "root", "Spine": "spine05", "Spine1": "spine03", "Spine2": "spine02", "Neck": "neck01", "Head": "head"}
     for side, _, s in SIDES:
-        limbs |= {f"{side}Arm": [f"{side}ForeArm", f"upperarm01.{s}", f"lowerarm01.{s}"], f"{side}ForeArm": [f"{side}Hand", f"lowerarm01.{s}", f"wrist.{s}"],
+        limbs |= {f"{side}Arm": [f"{side}ForeArm", f"upperarm01.{s}", f"lowerarm01.{s}"],
+                  f"{side}ForeArm": [f"{side}Hand", f"lowerarm01.{s}", f"wrist.{s}"],
                   f"{side}UpLeg": [f"{side}Leg", f"upperleg01.{s}", f"lowerleg01.{s}"], f"{side}Leg": [f"{side}Foot", f"lowerleg01.{s}", f"foot.{s}"]}
         found |= {f"{side}Foot": f"foot.{s}"}
     (root / "avatars/bone_map.json").write_text(json.dumps({"bones": found, "limbs": limbs}))

@@ -135,16 +135,17 @@ def on_one_side(body: RestBody, faces, place, limbs, normals, anchors: Anchors) 
     torn = np.nonzero(far(uv) > 2.5 * density * (far(place[faces]) + 0.006))[0]
     if not len(torn):
         return faces, anchors
-    middle = place[faces[torn]].mean(1)
-    gap = np.linalg.norm(place[faces[torn]] - middle[:, None], axis=2)
-    keep = uv[torn, gap.argmin(1)]                                          # the side of the corner next to the middle
+    mean = lambda x: x[faces[torn]].mean(1)                                 # the middle decides: a corner may lie on the seam itself
+    keep = body.find(mean(place), mean(limbs), mean(normals)).uv
     at = faces[torn].ravel()
-    own = body.find(place[at], limbs[at], normals[at], np.repeat(keep, 3, 0).astype(np.float32))
+    own = body.find(place[at], limbs[at], normals[at], np.repeat(keep, 3, 0))
     grid = np.round(np.clip(own.uv, 0, 1) * 2.0 ** 18).astype(np.int64)
     first, back = distinct(at, grid[:, 0], grid[:, 1])
     row = faces.copy()
     row[torn] = len(place) + back.reshape(-1, 3)
-    return row, Anchors(*(np.concatenate([getattr(anchors, k), getattr(own, k)[first]]) for k in ("uv", "place", "part", "height", "face")))
+    near = at[first]                                                        # how far off the skin, and which part, does not change with the side
+    new = Anchors(own.uv[first], own.place[first], anchors.part[near], anchors.height[near], own.face[first])
+    return row, Anchors(*(np.concatenate([getattr(anchors, k), getattr(new, k)]) for k in ("uv", "place", "part", "height", "face")))
 
 
 def distinct(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

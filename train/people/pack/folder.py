@@ -111,4 +111,5 @@ class Source:
 
 
 def _mesh(name: str, what: str) -> OptionError:
-    return OptionError("option.mesh", f"The mesh '{name}' {what}.", "Make it again (garments: 'python -m train.people.makehuman'), or leave it out of index.json.")
+    return OptionError("option.mesh", f"The mesh '{name}' {what}.",
+                       "Make it again (garments: 'python -m train.people.makehuman'), or leave it out of index.json.")
