@@ -55,10 +55,10 @@ def markdown(means: dict[str, dict], head: str) -> str:
     """All tables."""
     parts = [head]
     for name, label in (("as_is", "Shape, as is"), ("aligned", "Shape, aligned")):
-        parts.append(_table(label, {f"{name}_{k}": v for k, v in COLUMNS.items()}, means))
-    parts += [_table("Outline, head, joints", SHARED, means), _table("Colours and time", COLOURS, means)]
+        parts.append(rows_table(label, {f"{name}_{k}": v for k, v in COLUMNS.items()}, means))
+    parts += [rows_table("Outline, head, joints", SHARED, means), rows_table("Colours and time", COLOURS, means)]
     if any("map_mask_iou" in m for m in means.values()):
-        parts.append(_table("The pipeline's maps", MAPS, {k: m for k, m in means.items() if "map_mask_iou" in m}))
+        parts.append(rows_table("The pipeline's maps", MAPS, {k: m for k, m in means.items() if "map_mask_iou" in m}))
     return "\n\n".join(parts)
 
 
@@ -94,7 +94,8 @@ def stage_table(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def _table(title: str, columns: dict, means: dict[str, dict]) -> str:
+def rows_table(title: str, columns: dict, means: dict[str, dict]) -> str:
+    """Markdown: a row for each name in `means` (as mean_rows gives them), a column for each key of `columns`: (head, digits)."""
     lines = [f"**{title}**", "", "| method | n | " + " | ".join(c[0] for c in columns.values()) + " |",
              "| --- | --- |" + " --- |" * len(columns)]
     for method, row in means.items():

@@ -261,3 +261,96 @@ def test_missing_and_broken_indices(tmp_path):
 @pytest.mark.parametrize("axes", [{"up": "+y", "front": "-y"}, {"up": "north"}, {"units": "furlong"}])
 def test_wrong_axes_and_units(glb, axes):
     assert code(lambda: read_mesh(glb, **axes)) in ("suite.axes", "suite.units")
+
+
+# -- bad input: each a coded error, or a sentence in the notes ------------------------------------------------------------
+def test_numbers_that_are_none_are_an_error(tmp_path):
+    broken = BOX.copy()
+    broken[3, 1] = np.nan
+    write_glb(tmp_path / "nan.glb", np.nan_to_num(broken), BOX_FACES)
+    data = bytearray((tmp_path / "nan.glb").read_bytes())
+    size = struct.unpack_from("<I", data, 12)[0]
+    struct.pack_into("<f", data, 28 + size + 4 * (3 * 3 + 1), float("nan"))
+    (tmp_path / "nan.glb").write_bytes(data)
+    assert code(lambda: read_mesh(tmp_path / "nan.glb")) == "suite.mesh-damaged"
+    (tmp_path / "nan.obj").write_text(OBJ.replace("v -0.2 1.7 0.1", "v nan 1.7 0.1"))
+    assert code(lambda: read_mesh(tmp_path / "nan.obj")) == "suite.mesh-damaged"
+    (tmp_path / "inf.obj").write_text(OBJ.replace("v -0.2 1.7 0.1", "v 1e400 1.7 0.1"))
+    assert code(lambda: read_mesh(tmp_path / "inf.obj")) == "suite.mesh-damaged"
+
+
+def test_an_unused_vertex_far_away_does_not_count(tmp_path):
+    (tmp_path / "a.obj").write_text(OBJ.replace("v -0.2 1.7 0.1\n", "v -0.2 1.7 0.1\nv 900 900 900\n").replace("f -8 -4 -3 -7", "f 1 5 6 2"))
+    assert np.ptp(read_mesh(tmp_path / "a.obj").vertices[np.unique(read_mesh(tmp_path / "a.obj").faces)], axis=0).max() == pytest.approx(1.7)
+
+
+def test_faces_without_area_are_left_out_and_said(tmp_path):
+    faces = np.concatenate([BOX_FACES, [[0, 0, 1], [2, 2, 2]]])
+    write_glb(tmp_path / "flat.glb", BOX, faces)
+    mesh = read_mesh(tmp_path / "flat.glb")
+    assert len(mesh.faces) == 12 and any(n.startswith("degenerate faces: 2 ") for n in mesh.notes)
+    write_glb(tmp_path / "none.glb", BOX, np.array([[0, 0, 1], [2, 2, 3]]))
+    assert code(lambda: read_mesh(tmp_path / "none.glb")) == "suite.mesh-empty"
+
+
+@pytest.mark.parametrize("factor, unit", [(100.0, "cm"), (1000.0, "mm"), (39.37, "in")])
+def test_the_remedy_names_the_unit_that_fits_and_using_it_is_said(tmp_path, factor, unit):
+    write_glb(tmp_path / "u.glb", BOX * factor, BOX_FACES)
+    with pytest.raises(SuiteError) as caught:
+        read_mesh(tmp_path / "u.glb")
+    assert caught.value.code == "suite.mesh-scale" and f'"units": "{unit}"' in caught.value.remedy
+    mesh = read_mesh(tmp_path / "u.glb", units=unit)
+    assert np.ptp(mesh.vertices[:, 1]) == pytest.approx(1.7, rel=1e-3) and any(n.startswith("scale: ") for n in mesh.notes)
+
+
+def test_several_materials_are_said(tmp_path):
+    (tmp_path / "a.obj").write_text(OBJ)
+    (tmp_path / "a.mtl").write_text("newmtl cloth\nKd 1 0 0\nnewmtl skin\nKd 0.5 0.25 0.1\n")
+    assert any(n.startswith("several materials: 2") for n in read_mesh(tmp_path / "a.obj").notes)
+
+
+def test_half_of_the_faces_turned_is_said(tmp_path):
+    faces = BOX_FACES.copy()
+    faces[4:8] = faces[4:8, ::-1]
+    write_glb(tmp_path / "half.glb", BOX, faces)
+    assert any(n.startswith(("mixed faces", "inverted normals")) for n in read_mesh(tmp_path / "half.glb").notes)
+
+
+@pytest.mark.parametrize("change", [
+    lambda s: s["meshes"][0]["primitives"][0]["attributes"].update(POSITION=99),
+    lambda s: s.pop("accessors"),
+    lambda s: s["nodes"][0].update(mesh=7),
+    lambda s: s["nodes"][0].update(children=[5]),
+    lambda s: s["accessors"][0].update(componentType=1),
+    lambda s: s["nodes"][0].update(matrix=[1, 2, 3]),
+    lambda s: s["meshes"][0]["primitives"][0].update(material=9),
+    lambda s: s["textures"][0].update(source=4),
+])
+def test_parts_of_a_glb_that_do_not_fit_together_are_one_error(glb, change):
+    assert code(lambda: read_mesh(edited(glb, change))) == "suite.mesh-damaged"
+
+
+def test_body_parts_come_with_the_mesh_and_wrong_ones_are_refused(tmp_path):
+    from train.people.glb import Look, write_glb as write
+    part = np.arange(8) % 3
+    write(tmp_path / "p.glb", "p", BOX, BOX, BOX[:, :2], [BOX_FACES[:6], BOX_FACES[6:]], [Look(), Look()], {}, part)
+    mesh = read_mesh(tmp_path / "p.glb")
+    back = {tuple(np.round(v - mesh.from_file[:3, 3], 4)): p for v, p in zip(mesh.vertices, mesh.part)}
+    assert all(back[tuple(np.round(v, 4))] == p for v, p in zip(BOX, part))
+    write(tmp_path / "q.glb", "q", BOX, BOX, BOX[:, :2], [BOX_FACES], [Look()], {}, part + 22)
+    assert code(lambda: read_mesh(tmp_path / "q.glb")) == "suite.mesh-damaged"
+
+
+@pytest.mark.parametrize("change, expected", [
+    ({"name": ""}, "suite.index"), ({"file": 3}, "suite.index"), ({"file": "../box.glb"}, "suite.index"), ({"height_m": float("nan")}, "suite.index"),
+    ({"height_m": "1.7"}, "suite.index"), ({"height_m": True}, "suite.index"), ({"yaw_deg": "left"}, "suite.index"), ({"up": "up"}, "suite.axes"),
+    ({"units": "furlong"}, "suite.units"), ({"units": -1}, "suite.units"), ({"joints": [1, 2]}, "suite.joints"),
+    ({"joints": {"pelvis": [0, 1]}}, "suite.joints"), ({"joints": {"pelvis": [0, 1, None]}}, "suite.joints"),
+])
+def test_every_field_of_an_item_is_checked(tmp_path, glb, change, expected):
+    assert code(lambda: read_suite(index(tmp_path, [{**ITEM, **change}]))) == expected
+
+
+def test_items_must_be_a_list_of_objects(tmp_path, glb):
+    for items in ({"a": ITEM}, 3, ["box.glb"], [None]):
+        assert code(lambda: read_suite(index(tmp_path, items))) == "suite.index"
