@@ -45,6 +45,9 @@ def squash(x: Tensor) -> Tensor:
 SIDES = 2
 """Front and back."""
 
+BILINEAR = (9 / 16, 3 / 16, 3 / 16, 1 / 16)
+"""Shares of the four coarse pixels in a fine one, nearest first."""
+
 
 class Step(nn.Module):
     """Ours: one step that doubles any resolution.
@@ -62,9 +65,6 @@ class Step(nn.Module):
         self.first = Single(style, self.INPUTS, width)
         self.second = Block(style, width, width)
         self.last = Head(width, self.MIX + 4 * (SIDES + 1 + SIDES), start=0.02)
-        near, far = 9 / 16, 1 / 16                             # bilinear weights of x2 upsampling
-        weights = torch.tensor([near, 3 / 16, 3 / 16, far]).log()
-        self.register_buffer("bilinear", weights, persistent=False)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         """coarse (B, 5, s, s): depths in coarse pixels, mask logit, log uncertainty of both; fine (B, 7, 2s, 2s): normals as slopes see
@@ -89,6 +89,6 @@ class Step(nn.Module):
             dy, dx = 2 * (k // 2), 2 * (k % 2)
             near = lambda i, j: around[:, :, i:i + h, j:j + w]
             four = torch.stack([near(1, 1), near(1, dx), near(dy, 1), near(dy, dx)], 2)
-            share = (logits[:, :, k] + self.bilinear.to(logits.dtype).view(4, 1, 1)).softmax(2)
+            share = (logits[:, :, k] + logits.new_tensor(BILINEAR).log().view(4, 1, 1)).softmax(2)
             out.append((share * four).sum(2))
         return F.pixel_shuffle(torch.stack(out, 2).flatten(1, 2), 2)

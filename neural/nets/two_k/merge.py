@@ -39,18 +39,18 @@ class Warps:
         rows = self.rows(group)
         maps = torch.stack([self.part_to_image[b, p] for b, p in rows]).to(self.device)
         grid = grid_of(maps, self.config.canvas, centre_box(self.config.canvas, *self.config.patch(rows[0][1])))
-        flip = self.mirrored(rows)
+        flip = self.mirrored(rows).to(self.device)
         return torch.where(flip[:, None, None, None], grid.flip(2), grid) if self.config.ours else grid
 
     def mirrored(self, rows: list[tuple[int, int]]) -> Tensor:
-        """(N,) bool."""
-        return torch.tensor([self.config.ours and PARTS[p].right for _, p in rows], device=self.device)
+        """(N,) bool, on the CPU."""
+        return torch.tensor([self.config.ours and PARTS[p].right for _, p in rows])
 
     def turns(self, rows: list[tuple[int, int]]) -> Tensor:
         """(N, 2, 2): x and y of a vector on the canvas -> in the patch: its rotation, and its mirror."""
         linear = torch.stack([self.image_to_part[b, p, :, :2] for b, p in rows])
         turn = linear / torch.linalg.det(linear).sqrt()[:, None, None]
-        flip = torch.where(self.mirrored(rows).cpu(), -1.0, 1.0)
+        flip = torch.where(self.mirrored(rows), -1.0, 1.0)
         return (torch.stack([flip, torch.ones_like(flip)], 1)[:, :, None] * turn).to(self.device)
 
 
@@ -97,7 +97,7 @@ def back_on_canvas(patches: dict[str, Tensor], warps: Warps, within: Box | None 
         rows = warps.rows(group)
         config = warps.config
         stack = torch.cat([values, say(warps, group).to(values.dtype)], 1)
-        stack = torch.where(warps.mirrored(rows)[:, None, None, None], stack.flip(3), stack) if config.ours else stack
+        stack = torch.where(warps.mirrored(rows).to(stack.device)[:, None, None, None], stack.flip(3), stack) if config.ours else stack
         for (b, p), patch in zip(rows, stack):
             frame = centre_box(config.canvas, *config.patch(p))
             box = overlap(landing_box(warps.part_to_image[b, p], config.canvas, frame), within)
