@@ -14,6 +14,8 @@ _LIFT_DEG = ((0.0, -9.0), (45.0, 0.0), (90.0, 9.0), (180.0, 30.0))
 """How far the shoulder girdle turns up for an arm's angle from hanging; it rests at 45 degrees."""
 _FORWARD_DEG = 12.0
 _PRONATION = (-1.6, 1.5)
+_CLOSED = 0.85
+"""Cosine of the smallest angle inside an elbow (32 degrees)."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _reach(shoulder: Tensor, wrist: Tensor, pole: Tensor, l1: Tensor, l2: Tensor
     away = wrist - shoulder
     d = away.norm(dim=1).clamp(min=1e-4)
     line = away / d[:, None]
-    d = torch.minimum(torch.maximum(d, (l1 - l2).abs() + 0.25 * l2), 0.998 * (l1 + l2))
+    d = torch.minimum(torch.maximum(d, torch.sqrt(l1 ** 2 + l2 ** 2 - 2 * l1 * l2 * _CLOSED)), 0.998 * (l1 + l2))
     cosine = ((l1 ** 2 + d ** 2 - l2 ** 2) / (2 * l1 * d)).clamp(-1, 1)
     side = unit(pole - (pole * line).sum(1, keepdim=True) * line)
     u = cosine[:, None] * line + torch.sqrt(1 - cosine ** 2)[:, None] * side

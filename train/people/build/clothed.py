@@ -49,7 +49,7 @@ def clothed(recipes: Sequence[PersonRecipe], person: Tensor, pack: Pack) -> Part
     pushed = _of_slots(rows, ready, layers.PUSHED)[piece] * (1 - ready.table.swing[v])
     place, height = layers.push_out(place, skin_normals, facing, rows, at, ready, pushed, _of_slots(rows, ready, LIFTING), listed > 0)
     normal = normals(place, faces, weld)
-    seen = layers.seen(rows, faces, at, over, listed, gone, ready)
+    seen = layers.seen(rows, faces, at, over, listed, gone, torch.where(rows.rank[piece] == 0, 0.0, height), ready)
     faces, piece_of_face = faces[seen], rows.face_piece[seen]
     layer = torch.tensor([i.layer for i in items.items], device=device)
     body = rows.rank[piece] == 0

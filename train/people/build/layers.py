@@ -19,6 +19,7 @@ from .turn import unit
 GAP_M = 0.0025
 FAR_M = 0.05
 """A push is never larger; cloth further to the side of its anchor than this is not pushed at all."""
+UNDER_M = 0.03
 ROUNDS = 3
 PUSHED = ("socks", "bottom", "top", "dress", "full", "coat", "scarf", "hood", "bag", "hair", "hat")
 COVERING = ("hat", "hood")
@@ -109,13 +110,15 @@ def _softened(short: Tensor, v: Tensor, total: int, near: Tensor) -> Tensor:
     return soft
 
 
-def seen(rows: Rows, faces: Tensor, at: Anchors, over: Tensor, listed: Tensor, gone: Tensor, ready: Prepared) -> Tensor:
-    """(F,) bool: faces that are neither cut off nor hidden under cloth. over, listed: covered_by's; gone (V,) bool beyond a cut."""
+def seen(rows: Rows, faces: Tensor, at: Anchors, over: Tensor, listed: Tensor, gone: Tensor, height: Tensor, ready: Prepared) -> Tensor:
+    """(F,) bool: faces that are neither cut off nor hidden under cloth. over, listed: covered_by's; gone (V,) bool beyond a cut; height (V,)
+    metres off the skin: only what lies close to it can be under something."""
     items = ready.pack.items.items
     slot = [items[k].slot for k in rows.item.tolist()]
     tensor = lambda flags: torch.tensor(flags, device=faces.device)
     hides = tensor([s in ("body", "socks", "bottom", "top", "dress", "full", "coat", "scarf", "hair") for s in slot])
     rank = rows.rank[rows.piece]
     above = torch.where(rank == 0, listed[at.strongest], over[at.strongest])
-    under = (above > rank) & hides[rows.piece]
+    close = (height < UNDER_M) | tensor([s == "hair" for s in slot])[rows.piece]
+    under = (above > rank) & hides[rows.piece] & close
     return ~(gone[faces].all(1) | under[faces].all(1))

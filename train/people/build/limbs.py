@@ -67,6 +67,6 @@ class Limbs:
         first = (p - self.shoulder) @ hinge
         wide = 0.13 - 0.02 * torch.tanh(down / 0.2)                    # an arm's width and room for a sleeve
         off = torch.sqrt(first ** 2 + second ** 2)
-        arm = torch.sigmoid((s - 0.02) / 0.015) * torch.sigmoid((wide - off) / 0.01)
+        arm = torch.sigmoid((s - 0.02) / 0.015) * torch.sigmoid((wide - off) / 0.01) * (down < 0.9)
         leg = (self.hip[2] - p[:, 2]).clamp(min=0)
         return Coordinates(arm, down.clamp(min=0) * (arm > 0.01), leg * (arm < 0.5), torch.stack([first, second, down], 1))
