@@ -83,14 +83,21 @@ def shrink(image: np.ndarray, s: int) -> np.ndarray:
 def holes_cut(mesh: Mesh, edge_m: float = 0.006) -> Mesh:
     """Faces whose texture is transparent are taken away (hair cards, lashes), so that geometry is what is seen.
 
-    Faces with a transparent texture are divided until their edges are below `edge_m`; then each is kept or dropped by
-    the alpha at its middle.
+    Faces over which the texture's alpha passes 0.5 are divided until their edges are below `edge_m`; then each is kept or dropped
+    by the alpha at its middle.
     """
     holed = np.array([m.cut and m.image is not None and m.image.shape[2] == 4 for m in mesh.materials])
     if not holed[mesh.material].any():
         return mesh
-    rows = holed[mesh.material]
-    rest, part = mesh.kept(~rows), mesh.kept(rows)
+    rows = np.nonzero(holed[mesh.material])[0]
+    share = _clear_share(mesh, rows)
+    mixed = np.zeros(len(mesh.faces), bool)
+    mixed[rows[(share > 0) & (share < 1)]] = True
+    gone = np.zeros(len(mesh.faces), bool)
+    gone[rows[share >= 1]] = True
+    if not (mixed | gone).any():
+        return mesh
+    rest, part = mesh.kept(~mixed & ~gone), mesh.kept(mixed)
     for _ in range(5):
         corner = part.vertices[part.faces]
         longest = np.linalg.norm(corner - np.roll(corner, -1, 1), axis=2).max(1)
@@ -103,11 +110,41 @@ def holes_cut(mesh: Mesh, edge_m: float = 0.006) -> Mesh:
         if holed[row] and at.any():
             alpha[at] = sample(material.image[..., 3:], part.uv[at].mean(1))[:, 0] / 255 * material.colour[3]
     dropped = alpha < 0.5
-    part = part.kept(~dropped)
+    cut, part = part, part.kept(~dropped)
     merged = replace(
         part, faces=np.concatenate([rest.faces, part.faces]), normals=np.concatenate([rest.normals, part.normals]),
         uv=np.concatenate([rest.uv, part.uv]), material=np.concatenate([rest.material, part.material]))
-    return merged.noted(f"transparency: {dropped.mean():.0%} of the transparent parts was cut away")
+    away = float(_areas(mesh)[gone].sum() + _areas(cut)[dropped].sum()) / max(float(_areas(mesh)[rows].sum()), 1e-12)
+    return merged.noted(f"transparency: {away:.0%} of the transparent parts was cut away")
+
+
+def _areas(mesh: Mesh) -> np.ndarray:
+    corner = mesh.vertices[mesh.faces]
+    return np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+
+
+def _clear_share(mesh: Mesh, rows: np.ndarray) -> np.ndarray:
+    """(N,) share of see-through texels (alpha below 0.5) in the box round each face's texture coordinates, one texel wider."""
+    out = np.zeros(len(rows))
+    for number, material in enumerate(mesh.materials):
+        mine = np.nonzero(mesh.material[rows] == number)[0]
+        if material.image is None or not len(mine):
+            continue
+        clear = material.image[..., 3] * material.colour[3] < 127.5
+        h, w = clear.shape
+        table = np.zeros((h + 1, w + 1), np.int64)
+        table[1:, 1:] = clear.cumsum(0).cumsum(1)
+        uv = mesh.uv[rows[mine]].astype(np.float64)
+        uv = uv - np.floor(uv.mean(1, keepdims=True))
+        low, high = uv.min(1), uv.max(1)
+        x0, x1 = np.floor(low[:, 0] * w).astype(int) - 1, np.ceil(high[:, 0] * w).astype(int) + 1
+        y0, y1 = np.floor((1 - high[:, 1]) * h).astype(int) - 1, np.ceil((1 - low[:, 1]) * h).astype(int) + 1
+        beyond = (low.min(1) < 0) | (high.max(1) > 1)                  # across the picture's border: decided after division
+        x0, x1, y0, y1 = (np.clip(a, 0, n) for a, n in ((x0, w), (x1, w), (y0, h), (y1, h)))
+        count = table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0]
+        share = count / np.maximum((x1 - x0) * (y1 - y0), 1)
+        out[mine] = np.where(beyond, 0.5 * clear.any(), share)
+    return out
 
 
 def _divided(mesh: Mesh, rows: np.ndarray) -> Mesh:

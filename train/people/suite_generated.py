@@ -58,7 +58,7 @@ def write_generated(out: Path, count: int, seed: int, source: Path, part: str = 
     out.mkdir(parents=True, exist_ok=True)
     items = []
     for number in range(count):
-        recipe = replace(random_person(np.random.default_rng([seed, number]), choices, CastConfig(whole=0.0)))
+        recipe = dressed_person(seed, number, choices, known)
         people = build([replace(recipe, yaw_deg=0.0)], ingredients)
         name = f"{number:03d}"
         licences = sorted({e.licence for w in (*recipe.worn, recipe.skin) if (e := known.find(w if isinstance(w, str) else w.item)) and e.licence})
@@ -70,6 +70,16 @@ def write_generated(out: Path, count: int, seed: int, source: Path, part: str = 
     held = ", which no network was trained with" if part == "held" else ""
     write_index(out, _ABOUT.format(part=part, held=held), seed, items)
     return items
+
+
+def dressed_person(seed: int, number: int, choices: Choices, known: pack.Catalogue) -> PersonRecipe:
+    """The first person drawn whose clothes cover trunk and legs: a part of the split may have no shirts for some people."""
+    for attempt in range(200):
+        recipe = random_person(np.random.default_rng([seed, number, attempt]), choices, CastConfig(whole=0.0))
+        slots = {e.slot for w in recipe.worn if (e := known.find(w.item)) is not None}
+        if slots & {"full", "dress"} or {"top", "bottom"} <= slots:
+            return recipe
+    raise OptionError("option.suite", "The ingredients of this part hold no clothes that cover a whole person.", "Add garments, or choose another --part.")
 
 
 def write_person(path: Path, name: str, people: People, owner: int, textures: Textures, extras: dict, bake: BakeConfig = BakeConfig()) -> None:
@@ -108,7 +118,7 @@ def pictured(people: People, row: int, textures: Textures) -> Look:
     w, h, at = (int(t[picture, 0]) for t in (textures.width, textures.height, textures.offset))
     texels = textures.texels[at:at + w * h].reshape(h, w, 4).numpy()
     colour = np.clip(_linear(texels[..., :3]) * m.tint[row].numpy(), 0, _BRIGHTEST)
-    cut = bool(m.alpha[row])
+    cut = bool(m.alpha[row]) and bool((texels[..., 3] < 128).any())
     return Look(_file(_srgb(colour), texels[..., 3] if cut else None), cut=cut, name=textures.names[picture])
 
 
