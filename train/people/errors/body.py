@@ -69,7 +69,8 @@ def fitted(rotations: Tensor, betas: Tensor, scale: Tensor, joints: Tensor, came
     device = rotations.device
     part = min(config.strength, 1.0)
     focal = cameras.focal if assumed_focal is None else cameras.focal ** (1 - part) * assumed_focal ** part
-    view = Cameras(torch.eye(3, device=device).expand(len(seeds), 3, 3), torch.zeros(len(seeds), 3, device=device), focal, cameras.centre, cameras.size)
+    level = torch.eye(3, device=device).expand(len(seeds), 3, 3)
+    view = Cameras(level, torch.zeros(len(seeds), 3, device=device), focal, cameras.centre, cameras.size)
     turned = cameras.rotation[:, None] @ rotations
     pelvis = torch.einsum("pab,pb->pa", cameras.rotation, joints[:, 0]) + cameras.shift
     vectors = bone_vectors(turned, betas, scale)
@@ -95,7 +96,8 @@ def fitted(rotations: Tensor, betas: Tensor, scale: Tensor, joints: Tensor, came
     noise = torch.as_tensor(known.reproject, dtype=torch.float32, device=device) * config.strength * tail[:, :72:3]
     target = wanted + (person[:, None] * noise)[..., None] * _normal(seeds ^ 0x5DEECE66D, 48).view(-1, 24, 2)
     inside = ((wanted > 0) & (wanted < cameras.size)).all(-1)
-    unsure = torch.where(inside, CLOSE * tail[:, :72:3].square(), config.unseen) * noise.clamp(min=1e-4)   # a limb that errs much was hidden
+    hidden = tail[:, :72:3].square()                               # a limb that errs much was not seen well
+    unsure = torch.where(inside, CLOSE * hidden, config.unseen) * noise.clamp(min=1e-4)
     rows = torch.cat([torch.arange(72), torch.arange(82, 85)]).to(device)
     cover = mixing[:, rows] @ mixing[:, rows].mT
     distance = limbs(bone_vectors(turned, shape, size)) / limbs(vectors) * focal / cameras.focal * pelvis[:, 2]

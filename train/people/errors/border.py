@@ -57,14 +57,16 @@ def border_of(mask: np.ndarray, truth: np.ndarray, rgb: np.ndarray, inside: np.n
     colour = cv2.GaussianBlur(rgb.astype(np.float32) / 255, (0, 0), 0.002 * s)
     gx, gy = cv2.Sobel(to_truth, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(to_truth, cv2.CV_32F, 0, 1) / 8
     step = 0.01 * s
-    pick = lambda sign: colour[np.clip(np.round(rows + sign * step * gy[rim]), 0, s - 1).astype(int), np.clip(np.round(cols + sign * step * gx[rim]), 0, s - 1).astype(int)]
+    near = lambda at, slope, sign: np.clip(np.round(at + sign * step * slope[rim]), 0, s - 1).astype(int)
+    pick = lambda sign: colour[near(rows, gy, sign), near(cols, gx, sign)]
     contrast = np.sqrt(((pick(1) - pick(-1)) ** 2).mean(1))
     edge = np.abs(to_mask) < 6
     width = _width(to_mask[edge & (photo > 4)], soft[edge & (photo > 4)]) / s
     both, either = np.minimum(soft, truth * inside).sum(), np.maximum(soft, truth * inside).sum()
     area = max(there.sum(), 1)
-    return Border(to_mask[rim] / s, np.stack([cols, rows], 1) / s, contrast, _pieces(there & ~got, to_mask, s, joints),
-                  _pieces(got & ~there, to_truth, s, joints), (there & ~got).sum() / area, (got & ~there).sum() / area, width, float(both / max(either, 1)))
+    lost, added = there & ~got, got & ~there
+    return Border(to_mask[rim] / s, np.stack([cols, rows], 1) / s, contrast, _pieces(lost, to_mask, s, joints), _pieces(added, to_truth, s, joints),
+                  lost.sum() / area, added.sum() / area, width, float(both / max(either, 1)))
 
 
 def _pieces(wrong: np.ndarray, away: np.ndarray, s: int, joints: np.ndarray | None) -> np.ndarray:
@@ -98,9 +100,12 @@ def summary(borders: list[Border]) -> dict[str, float]:
     mean, spread = np.array([n.mean() for n in near]), np.array([n.std() for n in near])
     values = np.concatenate(near)
     clear = np.concatenate([b.offsets[(b.contrast > CONTRASTS[1]) & (np.abs(b.offsets) < CLOSE)] for b in borders])
-    out = {"bias": values.mean(), "bias spread": mean.std(), "offset spread": np.median(spread), "offset spread clear": clear.std(), "spread of log spread": np.log(np.maximum(spread, 1e-5)).std(),
-           "kurtosis": float(((values - values.mean()) ** 4).mean() / values.var() ** 2), "far share": np.mean([(np.abs(b.offsets) >= CLOSE).mean() for b in borders]),
-           "iou": np.median([b.iou for b in borders]), "worst iou": np.quantile([b.iou for b in borders], 0.1), "soft width": np.median([b.width for b in borders])}
+    iou, width = np.array([b.iou for b in borders]), np.array([b.width for b in borders])
+    out = {"bias": values.mean(), "bias spread": mean.std(), "offset spread": np.median(spread), "offset spread clear": clear.std(),
+           "spread of log spread": np.log(np.maximum(spread, 1e-5)).std(),
+           "kurtosis": float(((values - values.mean()) ** 4).mean() / values.var() ** 2),
+           "far share": np.mean([(np.abs(b.offsets) >= CLOSE).mean() for b in borders]),
+           "iou": np.median(iou), "worst iou": np.quantile(iou, 0.1), "soft width": np.median(width)}
     for low, high, name in zip((0, *CONTRASTS), (*CONTRASTS, 9), ("alike", "unclear", "clear")):
         some = np.concatenate([b.offsets[(b.contrast >= low) & (b.contrast < high)] for b in borders])
         out[f"mean |offset| {name}"] = np.minimum(np.abs(some), 2 * CLOSE).mean()

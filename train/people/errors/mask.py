@@ -38,7 +38,7 @@ def damaged(mask: Tensor, picture: Tensor, seeds: Tensor, joints: Tensor | None 
     gain = _gain(mask, picture, known)
     offset = float(known.bias) + SHARE * float(known.bias_spread) * chance.bell(u[:, 1])
     scale = SHARE * float(known.spread) * torch.exp(0.7 * float(known.log_spread) * chance.bell(u[:, 2]))
-    wander = _wander(seeds, size, known) * scale[:, None, None] * gain ** 1.7      # what else moves the border knows no colours
+    wander = _wander(seeds, size, known) * scale[:, None, None] * gain ** 1.7      # what else moves it knows no colours
     away = away + size * strength[:, None, None] * (offset[:, None, None] + wander)
     away = _pieces(away, gain, seeds, joints, strength, known, config)
     width = max(float(known.soft) * size, 0.25)
@@ -74,8 +74,8 @@ def _gain(mask: Tensor, picture: Tensor, known: Statistics) -> Tensor:
     contrast = (inner - outer).square().mean(1, keepdim=True).sqrt()
     low, high = (float(c) for c in CONTRASTS)
     alike, unclear, clear = (float(g) for g in known.contrast_gain)
-    gain = torch.where(contrast < low, torch.lerp(torch.full_like(contrast, alike), torch.full_like(contrast, unclear), contrast / low),
-                       torch.lerp(torch.full_like(contrast, unclear), torch.full_like(contrast, clear), ((contrast - low) / (high - low)).clamp(0, 1)))
+    part = ((contrast - low) / (high - low)).clamp(0, 1)
+    gain = torch.where(contrast < low, alike + (unclear - alike) * contrast / low, unclear + (clear - unclear) * part)
     return F.interpolate(gain, size=mask.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
 
 
@@ -89,12 +89,14 @@ FINE, COARSE, FINE_SHARE = 0.007, 0.032, 0.45
 def _wander(seeds: Tensor, size: int, known: Statistics) -> Tensor:
     """(P, S, S) of unit variance with the measured kurtosis: normal noise whose spread varies from place to place."""
     cells = lambda part: torch.full((len(seeds),), max(part * size, 1.0), device=seeds.device)
-    n = FINE_SHARE ** 0.5 * chance.smooth_noise(seeds, cells(FINE), size, 42) + (1 - FINE_SHARE) ** 0.5 * chance.smooth_noise(seeds, cells(COARSE), size, 43)
+    fine, coarse = chance.smooth_noise(seeds, cells(FINE), size, 42), chance.smooth_noise(seeds, cells(COARSE), size, 43)
+    n = FINE_SHARE ** 0.5 * fine + (1 - FINE_SHARE) ** 0.5 * coarse
     s = 0.5 * math.sqrt(max(math.log(max(float(known.kurtosis), 3.0) / 3), 0.0))
     return n * torch.exp(s * chance.smooth_noise(seeds, cells(2 * COARSE), size, 44) - s * s)
 
 
-def _pieces(away: Tensor, gain: Tensor, seeds: Tensor, joints: Tensor | None, strength: Tensor, known: Statistics, config: MaskConfig) -> Tensor:
+def _pieces(away: Tensor, gain: Tensor, seeds: Tensor, joints: Tensor | None, strength: Tensor, known: Statistics,
+            config: MaskConfig) -> Tensor:
     """Pieces lost and added: soft bumps of the distance at joints drawn with the measured rates."""
     p, size, _ = away.shape
     device = away.device
@@ -102,7 +104,8 @@ def _pieces(away: Tensor, gain: Tensor, seeds: Tensor, joints: Tensor | None, st
     table = torch.tensor([[j for j in g] + [g[0]] * (8 - len(g)) for g in GROUPS.values()], device=device)
     lengths = torch.tensor([len(g) for g in GROUPS.values()], device=device)
     crumple = (1 + 0.35 * chance.smooth_noise(seeds, torch.full((p,), 0.025 * size, device=device), size, 45)).clamp(min=0.4)
-    for k, (rates, sizes, sign, broad) in enumerate(((known.lost_rate, known.lost_size, -1.0, 0.45), (known.added_rate, known.added_size, 1.0, 0.85))):
+    sorts = (known.lost_rate, known.lost_size, -1.0, 0.45), (known.added_rate, known.added_size, 1.0, 0.85)
+    for k, (rates, sizes, sign, broad) in enumerate(sorts):
         rate = torch.as_tensor(rates, dtype=torch.float32, device=device)
         each = OFTEN * rate.cumsum(0) / config.slots
         for slot in range(config.slots):

@@ -79,8 +79,8 @@ def measure(cases: list[Case]) -> Statistics:
     back[:, :72] = mirror_turns(rows[:, :72].view(-1, 24, 3)).flatten(1)
     back[:, 82] *= -1
     mean, spread, factors, rest = _covariance(rows, back, view, left)
-    onto = (torch.tensor(np.stack([true_pixels(c) for c in cases])) > 0) & (torch.tensor(np.stack([true_pixels(c) for c in cases])) < len(cases[0].mask))
-    shown = onto.all(-1)
+    place = torch.tensor(np.stack([true_pixels(c) for c in cases]))
+    shown = ((place > 0) & (place < len(cases[0].mask))).all(-1)
     even = rows[:, :72] / torch.as_tensor(spread)[view][:, :72]
     tails = _tails(even)
     flat = torch.stack([miss[:, j][shown[:, j]].clamp(-0.06, 0.06).square().mean().sqrt() for j in range(24)])
@@ -121,12 +121,14 @@ def imitate(cases: list[Case], statistics: Statistics, seed: int = 0) -> tuple[l
     masks = []
     for i, c in enumerate(cases):
         one = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)[None]
-        m = damaged(one(c.true_mask / 255.0), one(c.crop / 255.0).permute(0, 3, 1, 2), torch.tensor([seed + i]), one(true_pixels(c)), statistics=statistics)
+        picture, seeds = one(c.crop / 255.0).permute(0, 3, 1, 2), torch.tensor([seed + i])
+        m = damaged(one(c.true_mask / 255.0), picture, seeds, one(true_pixels(c)), statistics=statistics)
         masks.append((m[0].numpy() * c.inside).astype(np.float32))
     t, n = stacked(cases, False), len(cases)
     view = Cameras(torch.eye(3).expand(n, 3, 3), torch.zeros(n, 3), t["focal"], t["centre"], len(cases[0].mask))
-    f = fitted(t["rotations"], t["betas"], t["scale"], t["joints"], view, torch.arange(n) + seed + 1000, stacked(cases, True)["focal"], statistics=statistics)
-    return masks, {"rotations": f.rotations, "betas": f.betas, "scale": f.scale, "joints": f.joints, "focal": f.view.focal, "centre": t["centre"]}
+    f = fitted(t["rotations"], t["betas"], t["scale"], t["joints"], view, torch.arange(n) + seed + 1000, stacked(cases, True)["focal"],
+               statistics=statistics)
+    return masks, {"rotations": f.rotations, "betas": f.betas, "scale": f.scale, "joints": f.joints, "focal": f.view.focal}
 
 
 def body_summary(true: dict, seen: dict) -> dict[str, float]:
@@ -134,7 +136,8 @@ def body_summary(true: dict, seen: dict) -> dict[str, float]:
     rows, view, _, miss = body_errors(true, seen)
     turns = torch.rad2deg(rows[:, :72].view(-1, 24, 3))
     out = {}
-    groups = {"pelvis": [0], "spine3": [9], "hips": [1, 2], "knees": [4, 5], "shoulders": [16, 17], "elbows": [18, 19], "wrists": [20, 21], "ankles": [7, 8], "head": [15]}
+    groups = {"pelvis": [0], "spine3": [9], "hips": [1, 2], "knees": [4, 5], "ankles": [7, 8], "shoulders": [16, 17], "elbows": [18, 19],
+              "wrists": [20, 21], "head": [15]}
     for name, js in groups.items():
         for k, axis in enumerate(("along", "depth", "picture")):
             out[f"{name} {axis} rms deg"] = float(turns[:, js, k].square().mean().sqrt())
@@ -147,8 +150,8 @@ def body_summary(true: dict, seen: dict) -> dict[str, float]:
     out["2D miss 90 % quantile"] = 100 * float(miss.norm(dim=-1).quantile(0.9))
     out["log depth rms"] = float(rows[:, 84].square().mean().sqrt())
     a, b = ([k["joints"] - k["joints"][:, :1] for k in (true, seen)])
-    a, b = a / limbs(bone_vectors(true["rotations"], true["betas"], true["scale"]))[:, None, None], b / limbs(bone_vectors(seen["rotations"], seen["betas"], seen["scale"]))[:, None, None]
-    whole = float(limbs(bone_vectors(true["rotations"], true["betas"], true["scale"])).mean())
+    long = [limbs(bone_vectors(k["rotations"], k["betas"], k["scale"]))[:, None, None] for k in (true, seen)]
+    a, b, whole = a / long[0], b / long[1], float(long[0].mean())
     out["MPJPE mm (same size, pelvis on pelvis)"] = 1000 * whole * float((a - b).norm(dim=-1).mean())
     out["of it in depth"] = 1000 * whole * float((a - b)[..., 2].abs().mean())
     return out

@@ -23,17 +23,20 @@ def backgrounds(recipes: Sequence[BackgroundRecipe], surroundings: Surroundings,
         names = {n: i for i, n in enumerate(surroundings.background_names)}
         unknown = [recipes[i].view for i in which if recipes[i].view not in names]
         if unknown:
-            raise OptionError("option.background", f"There is no background called '{unknown[0]}'.", f"Choose one of the {len(names)} names in the pack.")
+            raise OptionError("option.background", f"There is no background called '{unknown[0]}'.",
+                              f"Choose one of the {len(names)} names in the pack.")
         rows = torch.tensor([names[recipes[i].view] for i in which], device=out.device)
         seeds = torch.tensor([recipes[i].seed for i in which], dtype=torch.int64, device=out.device)
         some = torch.tensor(which, device=out.device)
         out = out.index_copy(0, some, _views(surroundings.backgrounds[rows], seeds, _pick(cameras, some)))
     sigma = torch.tensor([r.blur_px * cameras.size / 512 for r in recipes], dtype=torch.float32, device=out.device)
-    for low, high, blur in ((0.2, 3.0, filters.gaussian), (3.0, 1e9, filters.wide_gaussian)):
+    for low in (0.2, 1.5, 3.0, 6.0, 12.0, 24.0, 48.0):             # by octaves, so that a picture does not hang on others' blur
+        high = 1.5 if low == 0.2 else 2 * low
         which = [i for i, r in enumerate(recipes) if low < r.blur_px * cameras.size / 512 <= high]
         if which:
             some = torch.tensor(which, device=out.device)
-            out = out.index_copy(0, some, blur(out[some], sigma[some], float(sigma[some].max())))
+            blur = filters.gaussian if low < 3 else filters.wide_gaussian
+            out = out.index_copy(0, some, blur(out[some], sigma[some], high))
     return out
 
 
@@ -68,8 +71,8 @@ def _views(views: Tensor, seeds: Tensor, cameras: Cameras) -> Tensor:
     above = x * one(rise[:, 0]) + y * one(rise[:, 1]) + one(level)
     grid = torch.stack([across * one(flip / zoom) / (w / 2), -above / one(zoom) / (h / 2)], -1)
     source = filters.linear_from_srgb(views.permute(0, 3, 1, 2).float() / 255)
-    if float(zoom.min()) < 0.6:                                    # small canvases: no aliasing
-        source, grid = F.avg_pool2d(source, 2), grid
+    if size < 0.6 * h:                                             # small canvases: no aliasing
+        source = F.avg_pool2d(source, 2)
     out = F.grid_sample(source, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     return out * torch.exp(0.5 * (u[:, 3] - 0.5))[:, None, None, None]
 

@@ -14,6 +14,7 @@ def gaussian(pictures: Tensor, sigma: Tensor, most: float) -> Tensor:
     reach = max(int(math.ceil(3 * most)), 1)
     at = torch.arange(-reach, reach + 1, device=pictures.device, dtype=torch.float32)
     kernel = torch.exp(-0.5 * (at / sigma[:, None].clamp(min=0.05)).square())
+    kernel = kernel * (at.abs() <= torch.ceil(3 * sigma)[:, None])     # the same picture whoever else is blurred with it
     kernel = (kernel / kernel.sum(1, keepdim=True)).to(pictures.dtype)
     p, c, h, w = pictures.shape
     kernel = kernel.repeat_interleave(c, 0)[:, None]

@@ -63,8 +63,8 @@ def develop(linear: Tensor, recipes: Sequence[SensorRecipe], exposure_ev: Tensor
     x = _some(x, [i for i, r in enumerate(recipes) if r.sharpen > 0], _sharpen(row("sharpen"), config.halo_px * per_pixel))
     x = x.clamp(0, 1)
     for halved in (True, False):
-        chosen = (chances[:, 2] < config.halved) == halved
-        x = _some(x, [i for i, r in enumerate(recipes) if r.jpeg and bool(chosen[i])], _file(row("jpeg"), chances[:, 3:5], halved))
+        chosen = ((chances[:, 2] < config.halved) == halved).tolist()
+        x = _some(x, [i for i, r in enumerate(recipes) if r.jpeg and chosen[i]], _file(row("jpeg"), chances[:, 3:5], halved))
     three = chances[:, 5] < config.lanczos
     x = _some(x, small, _enlarge(real, full, three)).clamp(0, 1)
     return (x * 255 + 0.5).floor() / 255
