@@ -84,7 +84,8 @@ def measure(cases: list[Case]) -> Statistics:
     even = rows[:, :72] / torch.as_tensor(spread)[view][:, :72]
     tails = _tails(even)
     flat = torch.stack([miss[:, j][shown[:, j]].clamp(-0.06, 0.06).square().mean().sqrt() for j in range(24)])
-    return Statistics(s["bias"], s["bias spread"], s["offset spread clear"], s["spread of log spread"], s["kurtosis"], np.array(gain), s["soft width"],
+    offsets = [s[k] for k in ("bias", "bias spread", "offset spread clear", "spread of log spread", "kurtosis")]
+    return Statistics(*offsets, np.array(gain), s["soft width"],
                       rate("lost"), rate("added"), *(np.array([size(n).mean(), size(n).std()]) for n in ("lost", "added")),
                       mean, spread, factors, rest, keep.numpy(), flat.numpy(), tails, np.array([len(found), len(rows)]))
 
