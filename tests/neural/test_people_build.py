@@ -72,13 +72,15 @@ def test_the_mean_person_at_rest_is_the_base(pack):
 
 
 def test_people_do_not_depend_on_each_other(pack):
-    recipes = [one("kick", ("own_tshirt", "own_skirt_midi"), shape=(1.0, -1.0)), one(photo("hands_on_hips", seed=4, jitter_deg=5.0), ("own_trousers",), yaw_deg=30.0),
+    recipes = [one("kick", ("own_tshirt", "own_skirt_midi"), shape=(1.0, -1.0)),
+               one(photo("hands_on_hips", seed=4, jitter_deg=5.0), ("own_trousers",), yaw_deg=30.0),
                one("reach", (Worn("own_longsleeve", loose_m=0.02, fold_m=0.01, cut=0.4),), shape=(-1.0,))]
     together = build(recipes, pack)
     for p, recipe in enumerate(recipes):
         alone = build([recipe], pack)
         mine, faces = together.owner == p, together.face_owner == p
-        assert torch.allclose(together.vertices[mine], alone.vertices, atol=1e-5) and torch.allclose(together.landmarks[p], alone.landmarks[0], atol=1e-5)
+        assert torch.allclose(together.vertices[mine], alone.vertices, atol=1e-5)
+        assert torch.allclose(together.landmarks[p], alone.landmarks[0], atol=1e-5)
         assert torch.equal(together.faces[faces] - int(torch.nonzero(mine)[0]), alone.faces)
         assert torch.allclose(together.rotations[p], alone.rotations[0], atol=1e-6)
     assert torch.equal(build(recipes, pack).vertices, together.vertices)
@@ -89,7 +91,8 @@ def test_yaw_turns_the_person(pack):
     assert torch.allclose(side, (about(torch.tensor([0.0, 0, 1]), torch.tensor(math.pi / 2)) @ front[..., None])[..., 0], atol=1e-5)
 
 
-@pytest.mark.parametrize("recipe", [one("rest"), one("kick"), one("reach"), one(photo("waving", seed=1)), one(photo("arms_hanging", seed=2), shape=(1.5, 1.0, -1.0)),
+@pytest.mark.parametrize("recipe", [one("rest"), one("kick"), one("reach"), one(photo("waving", seed=1)),
+                                    one(photo("arms_hanging", seed=2), shape=(1.5, 1.0, -1.0)),
                                     one(photo("walking", seed=3), yaw_deg=70.0)])
 def test_our_body_model_stands_as_the_person(pack, recipe):
     people = build([recipe], pack)
@@ -232,8 +235,9 @@ def test_materials_follow_the_pieces(pack):
 def test_a_whole_character_moves_like_the_library(pack):
     rows, base = slice(*pack.items.items[0].fine), pack.base
     items, count = pack.items, len(base.bones)
+    weight = items.skin_weight[rows][:, :4]
     person = WholePerson(
-        "twin", "any", items.neutral[rows], items.skin_bone[rows][:, :4], items.skin_weight[rows][:, :4] / items.skin_weight[rows][:, :4].sum(1, keepdim=True),
+        "twin", "any", items.neutral[rows], items.skin_bone[rows][:, :4], weight / weight.sum(1, keepdim=True),
         base.heads, base.parents, torch.arange(count), torch.eye(3).repeat(count, 1, 1), base.smpl_bone, base.betas_mean, 1.0,
         items.faces[slice(*items.items[0].faces)], items.uv[rows], items.weld[rows], torch.full((items.items[0].faces[1],), -1), items.body_uv[rows],
         items.body_place[rows], items.part[rows], items.height[rows])

@@ -28,7 +28,8 @@ def test_rotations():
     swing = between(a, unit(a + 0.5 * b))
     angle = torch.linspace(-2, 2, 50)
     assert torch.allclose(twist(swing @ about(a, angle), a), angle, atol=1e-4)
-    assert torch.allclose(angle_between(a, (vector_turn(0.3 * unit(torch.linalg.cross(a, b))) @ a[..., None])[..., 0]), torch.full((50,), 0.3), atol=1e-4)
+    turned = (vector_turn(0.3 * unit(torch.linalg.cross(a, b))) @ a[..., None])[..., 0]
+    assert torch.allclose(angle_between(a, turned), torch.full((50,), 0.3), atol=1e-4)
     assert torch.allclose(nearest(3 * r), r, atol=1e-5)
 
 

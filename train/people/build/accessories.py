@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neural.geometry.closest import closest_points
+
 from ..types import Base
 from .sheet import Sheet, attached, clip, grid, smooth
 
@@ -32,11 +34,12 @@ def scarf(base: Base) -> Sheet:
     skin = mean[np.unique(triangles)]
     turn, round_ = np.linspace(0, 2 * np.pi, 40, endpoint=False), np.linspace(0, 2 * np.pi, 12, endpoint=False)
     ways = np.stack([np.sin(turn), -np.cos(turn), np.zeros_like(turn)], 1)
-    band = skin[np.abs(skin[:, 2] - low[2]) < 0.02]
-    radius = np.array([np.max((band - low) @ w) for w in ways]) + 0.022
-    middle = low + ways * radius[:, None] + np.array([0, 0, 1]) * (-0.035 * np.cos(turn) - 0.012)[:, None]
-    thick = 0.026 * (1 + 0.18 * np.sin(3 * turn + 0.7))
-    place = middle[:, None] + thick[:, None, None] * (np.cos(round_)[None, :, None] * ways[:, None] + 1.5 * np.sin(round_)[None, :, None] * np.array([0, 0, 1]))
+    band = skin[np.abs(skin[:, 2] - low[2] - 0.035) < 0.012]           # above the shoulders
+    radius = np.array([np.max((band - low) @ w) for w in ways]) + 0.018
+    middle = low + ways * radius[:, None] + np.array([0, 0, 1]) * (-0.035 * np.cos(turn) + 0.008)[:, None]
+    thick = 0.019 * (1 + 0.18 * np.sin(3 * turn + 0.7))
+    section = np.cos(round_)[None, :, None] * ways[:, None] + 1.9 * np.sin(round_)[None, :, None] * np.array([0, 0, 1])
+    place = middle[:, None] + thick[:, None, None] * section
     faces = grid(41, 12, closed=True) % (40 * 12)
     return _outward(attached(place.reshape(-1, 3), faces, mean, triangles))
 
@@ -46,8 +49,8 @@ def _shell(base: Base, off: float, open_deg: float, low: float, back: float) -> 
     mean, triangles = _skin(base)
     head = mean[base.groups["head"].cpu().numpy()]
     centre = _at(base, "head") + [0, 0.03, 0.04]
-    around, up = np.linspace(0, 2 * np.pi, 48, endpoint=False), np.radians(np.linspace(89, -50, 17))
-    a, u = np.meshgrid(around, up)
+    around = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    a, u = np.meshgrid(around, np.radians(np.linspace(89, -50, 17)))
     ways = np.stack([np.sin(a) * np.cos(u), np.cos(a) * np.cos(u), np.sin(u)], -1)   # a = 0: behind
     radius = _reach(head, centre, ways.reshape(-1, 3)).reshape(a.shape)
     radius = np.maximum(radius, 0.095) + off + back * np.clip(np.cos(a), 0, 1) * np.clip(np.cos(u), 0, 1)
@@ -87,8 +90,6 @@ def _box(centre: np.ndarray, half: np.ndarray, power: float = 0.45) -> tuple[np.
 
 def _strap(base: Base, path: np.ndarray, width: float, off: float) -> Sheet:
     """A band along a path, laid on the skin."""
-    from neural.geometry.closest import closest_points
-
     mean, triangles = _skin(base)
     t = np.linspace(0, len(path) - 1, 36)
     line = np.stack([np.interp(t, np.arange(len(path)), path[:, k]) for k in range(3)], 1)
@@ -119,8 +120,8 @@ def backpack(base: Base) -> Sheet:
     top, low = chest[2] + 0.10, chest[2] - 0.16
     parts = [_outward(bag)]
     for s in (1.0, -1.0):
-        path = np.array([[0.07, back, top], [0.085, 0.03, top + 0.05], [0.095, -0.03, top + 0.05], [0.10, -0.13, top - 0.04], [0.12, -0.14, chest[2] - 0.03],
-                         [0.16, -0.06, low], [0.15, 0.05, low], [0.10, back, low]]) * [s, 1, 1]
+        path = np.array([[0.07, back, top], [0.085, 0.03, top + 0.05], [0.095, -0.03, top + 0.05], [0.10, -0.13, top - 0.04],
+                         [0.12, -0.14, chest[2] - 0.03], [0.16, -0.06, low], [0.15, 0.05, low], [0.10, back, low]]) * [s, 1, 1]
         parts.append(_strap(base, path, 0.045, 0.022))
     return _joined(parts)
 
@@ -135,8 +136,9 @@ def shoulder_bag(base: Base) -> Sheet:
     anchor = attached(np.array([[x, 0.01, hip[2] + 0.08]]), faces[:0], mean, triangles)
     bag = _outward(Sheet(anchor.ref.repeat(len(place), 0), anchor.mix.repeat(len(place), 0), place, faces))
     chest = _at(base, "spine01")[2]
-    front = np.array([[x, -0.02, hip[2] + 0.09], [0.10, -0.16, chest - 0.14], [0.0, -0.17, chest - 0.01], [-0.08, -0.11, chest + 0.11], [-0.10, -0.02, chest + 0.16],
-                      [-0.08, 0.06, chest + 0.10], [0.0, 0.12, chest - 0.05], [0.10, 0.12, chest - 0.2], [x, 0.04, hip[2] + 0.09]])
+    front = np.array([[x, -0.02, hip[2] + 0.09], [0.10, -0.16, chest - 0.14], [0.0, -0.17, chest - 0.01], [-0.08, -0.11, chest + 0.11],
+                      [-0.10, -0.02, chest + 0.16], [-0.08, 0.06, chest + 0.10], [0.0, 0.12, chest - 0.05],
+                      [0.10, 0.12, chest - 0.2], [x, 0.04, hip[2] + 0.09]])
     return _joined([bag, _strap(base, front, 0.035, 0.024)])
 
 

@@ -22,6 +22,8 @@ from .skin import blend, move, normals, posed_heads, transforms, turn
 LIFTING = ("socks", "shoes", "bottom", "top", "dress", "full", "coat", "scarf", "hood")
 """Slots over which outer ones must pass."""
 LEGWEAR = ("bottom", "full", "shoes")
+TIGHT, TIGHT_M = ("scarf", "hat", "socks", "hood"), 0.004
+"""Slots that looseness would blow up."""
 SKIRTS = ("dress", "bottom", "top", "full", "coat")
 
 
@@ -55,14 +57,15 @@ def clothed(recipes: Sequence[PersonRecipe], person: Tensor, pack: Pack) -> Part
     body = rows.rank[piece] == 0
     return Part(
         person=person, vertices=place, normals=normal, owner=who, faces=faces, face_owner=rows.person[piece_of_face], material=piece_of_face,
-        uv=items.uv[v], rest=neutral, rest_normals=ready.table.normal[v], body_uv=items.body_uv[v], body_place=items.body_place[v], part=items.part[v],
-        height=torch.where(body, items.height[v], torch.where(height > 0, height, items.height[v])), layer=layer[rows.item][piece_of_face],
+        uv=items.uv[v], rest=neutral, rest_normals=ready.table.normal[v], body_uv=items.body_uv[v], body_place=items.body_place[v],
+        part=items.part[v], height=torch.where(body | (height <= 0), items.height[v], height), layer=layer[rows.item][piece_of_face],
         joints=heads[:, base.smpl_bone], rotations=readout.model_rotations(rotations, base, bone), betas=shapes.betas,
         scale=torch.ones(len(recipes), device=device), landmarks=readout.landmarks(place, rows, ready), stature=_stature(rest, who, len(recipes)),
         materials=materials(recipes, rows, items, pack.textures))
 
 
-def _posed(rest: Tensor, rows: Rows, who: Tensor, where, neutral: Tensor, moves: Tensor, bone: dict[str, int], ready: Prepared) -> tuple[Tensor, Tensor]:
+def _posed(rest: Tensor, rows: Rows, who: Tensor, where, neutral: Tensor, moves: Tensor, bone: dict[str, int], ready: Prepared
+           ) -> tuple[Tensor, Tensor]:
     """Skinned places and directions off the cloth (V, 3); skirts and long hair follow what they hang from."""
     items, count = ready.pack.items, moves.shape[1]
     table, v = moves.reshape(-1, 12), rows.vertex
@@ -84,7 +87,7 @@ def _stand_off(neutral: Tensor, facing: Tensor, rows: Rows, who: Tensor, where, 
     """(V,) metres that looseness and folds move the cloth outward; 0 for what is not cloth."""
     v, items = rows.vertex, ready.pack.items
     blank = Worn("")
-    worn = [w or blank for w in rows.worn]
+    worn, slot = [w or blank for w in rows.worn], [items.items[k].slot for k in rows.item.tolist()]
     cloth = torch.tensor([items.items[k].cloth for k in rows.item.tolist()], device=v.device)
     thick = _per_vertex(rows, [w.loose_m + w.fold_m for w in worn])
     at = torch.nonzero(cloth[rows.piece] & (thick > 0)).flatten()
@@ -94,7 +97,8 @@ def _stand_off(neutral: Tensor, facing: Tensor, rows: Rows, who: Tensor, where, 
     pick = lambda values: _per_vertex(rows, values)[at]
     rest_normal = ready.table.normal[v[at]]
     given = folds.Cloth(
-        loose=pick([w.loose_m for w in worn]), fold=pick([w.fold_m for w in worn]), length=pick([max(w.fold_length_m, 0.02) for w in worn]),
+        loose=pick([min(w.loose_m, TIGHT_M) if s in TIGHT else w.loose_m for w, s in zip(worn, slot)]),
+        fold=pick([w.fold_m for w in worn]), length=pick([max(w.fold_length_m, 0.02) for w in worn]),
         stretch=pick([max(w.fold_stretch, 1.0) for w in worn]), seed=pick([w.seed for w in worn]), hold=ready.table.hold[v[at]],
         under=(over[at] > rows.rank[rows.piece[at]]).to(out.dtype), hang=pick([w.hang for w in worn]) * ready.table.swing[v[at]])
     squeeze = folds.squeezed(neutral[at], rest_normal, ready.limbs, bend[who[at]])

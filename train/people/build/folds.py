@@ -17,6 +17,8 @@ from .turn import angle_between
 
 SQUEEZE_M = 0.11
 """Compression folds fade over this distance from a joint."""
+MOST_M = 0.04
+"""However loose: cloth further off would look blown up."""
 _FIRST_DEG, _LAST_DEG = 12.0, 95.0
 
 
@@ -65,8 +67,8 @@ def squeezed(neutral: Tensor, normal: Tensor, limbs: Limbs, bend: Tensor) -> Ten
 def stand_off(neutral: Tensor, posed_normal: Tensor, where: Coordinates, squeeze: Tensor, cloth: Cloth) -> Tensor:
     """(V,) metres along the normal, >= 0."""
     up = posed_normal[:, 2]
-    weight = (1 - 0.8 * up.clamp(min=0) + 0.5 * (-up).clamp(min=0)) * (1 - 0.6 * cloth.under)     # cloth lies on what is below it
-    loose = cloth.loose * weight * (0.1 + 0.9 * cloth.hold)
+    weight = (1 - 0.8 * up.clamp(min=0) + 0.5 * (-up).clamp(min=0))     # cloth lies on what is below it
+    loose = MOST_M * torch.tanh(cloth.loose / MOST_M) * weight * (0.1 + 0.9 * cloth.hold) * (1 - 0.85 * cloth.under)
     drape = (0.5 + 0.5 * (cloth.loose / 0.02).clamp(0, 1)) * weight
     one = torch.ones_like(up)
     along = torch.stack([one, one, 1 / cloth.stretch], 1) / (1.3 * cloth.length)[:, None]
@@ -74,7 +76,7 @@ def stand_off(neutral: Tensor, posed_normal: Tensor, where: Coordinates, squeeze
     bent, sleeve = _swayed(neutral, cloth), _swayed(where.along_arm, cloth)
     hangs = _both(neutral, bent, sleeve, where, along, cloth.seed)
     pressed = _both(neutral, bent, sleeve, where, across, cloth.seed + 77)
-    folds = cloth.fold * (0.25 + 0.75 * cloth.hold) * (1 - 0.5 * cloth.under) * (1.4 * drape * hangs + (0.12 + 2.8 * squeeze) * pressed)
+    folds = cloth.fold * (0.25 + 0.75 * cloth.hold) * (1 - 0.7 * cloth.under) * (1.4 * drape * hangs + (0.12 + 2.8 * squeeze) * pressed)
     return loose + folds + _pleats(neutral, where, cloth)
 
 
@@ -82,7 +84,8 @@ def _swayed(place: Tensor, cloth: Cloth) -> Tensor:
     """Places (V, 3) bent sideways and up and down in slow waves, so that folds run askew and end."""
     phase = (cloth.seed % 628).to(place.dtype) / 100
     x, y, z = (place / (2.2 * cloth.length)[:, None]).unbind(1)
-    wave = torch.stack([torch.sin(1.7 * z + phase), torch.sin(1.3 * z + 2 * phase), 1.2 * torch.sin(2.1 * x + phase) + torch.sin(1.9 * y + 3 * phase)], 1)
+    down = 1.2 * torch.sin(2.1 * x + phase) + torch.sin(1.9 * y + 3 * phase)
+    wave = torch.stack([torch.sin(1.7 * z + phase), torch.sin(1.3 * z + 2 * phase), down], 1)
     return place + 0.45 * cloth.length[:, None] * wave
 
 

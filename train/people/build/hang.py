@@ -30,7 +30,8 @@ def outward(neutral: Tensor, root: Tensor, hips: Tensor) -> Tensor:
     return turned / turned.norm(dim=1, keepdim=True).clamp(min=1e-4)
 
 
-def outside_legs(place: Tensor, out: Tensor, person: Tensor, share: Tensor, legs: Tensor, leg_person: Tensor, count: int, gap: float = 0.008) -> Tensor:
+def outside_legs(place: Tensor, out: Tensor, person: Tensor, share: Tensor, legs: Tensor, leg_person: Tensor, count: int,
+                 gap: float = 0.008) -> Tensor:
     """Skirt vertices (V, 3), moved along `out` (V, 2) to the hull of the legs; legs (L, 3) posed vertices of hips, legs and feet.
 
     share (V,) 0 … 1 of the move that is made.

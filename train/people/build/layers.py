@@ -19,7 +19,8 @@ from .turn import unit
 GAP_M = 0.0025
 FAR_M = 0.05
 """A push is never larger; cloth further to the side of its anchor than this is not pushed at all."""
-UNDER_M = 0.03
+UNDER_M = 0.05
+"""Only cloth closer to the skin than this can be under something."""
 ROUNDS = 3
 PUSHED = ("socks", "bottom", "top", "dress", "full", "coat", "scarf", "hood", "bag", "hair", "hat")
 COVERING = ("hat", "hood")
@@ -45,20 +46,17 @@ def anchors(rows: Rows, ready: Prepared) -> Anchors:
 def covered_by(rows: Rows, ready: Prepared, cut: Tensor, total: int) -> tuple[Tensor, Tensor]:
     """Which rank of clothing hides each skin vertex: (total,) int64 by covering (counts for all pieces below) and by the items' own
     lists (counts for the skin). cut (W, 2): limits along arm and leg (metres)."""
-    over = torch.zeros(total, dtype=torch.int64, device=rows.vertex.device)
-    listed = over.clone()
-    body = rows.first[(rows.rank == 0).nonzero().flatten()]
-    neutral = ready.pack.items.neutral
-    where = ready.limbs.coordinates(neutral[slice(*ready.pack.items.items[0].fine)])
-    for w, (p, k, r) in enumerate(zip(rows.person.tolist(), rows.item.tolist(), rows.rank.tolist())):
-        if r == 0:
-            continue
-        inside = (torch.where(where.arm > 0.5, cut[w, 0] - where.down_arm, cut[w, 1] - where.down_leg)) > 0.02
-        for target, lists in ((over, ready.cover), (listed, ready.hidden)):
-            v = lists[k]
-            v = v[inside[v]] if torch.isfinite(cut[w]).any() else v
-            target[v + body[p]] = torch.clamp(target[v + body[p]], min=r)
-    return over, torch.maximum(over, listed)
+    body = rows.first[rows.rank == 0]
+    where = ready.coordinates(torch.arange(*ready.pack.items.items[0].fine, device=rows.vertex.device))
+    out = []
+    for lists in (ready.cover, ready.hidden):
+        found = [lists[k] for k in rows.item.tolist()]
+        v = torch.cat(found)
+        w = torch.repeat_interleave(torch.arange(len(found), device=v.device), torch.tensor([len(f) for f in found], device=v.device))
+        left = torch.where(where.arm[v] > 0.5, cut[w, 0] - where.down_arm[v], cut[w, 1] - where.down_leg[v])
+        rank = torch.where(left > 0.02, rows.rank[w], torch.zeros_like(w))
+        out.append(torch.zeros(total, dtype=torch.int64, device=v.device).scatter_reduce_(0, v + body[rows.person[w]], rank, "amax"))
+    return out[0], torch.maximum(*out)
 
 
 def push_out(place: Tensor, normal: Tensor, facing: Tensor, rows: Rows, at: Anchors, ready: Prepared, pushed: Tensor, lift: Tensor, hidden: Tensor

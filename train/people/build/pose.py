@@ -26,7 +26,8 @@ LEG = ("pelvis", "upperleg01", "upperleg02", "lowerleg01", "lowerleg02", "foot")
 HEAD = ("neck01", "neck02", "neck03", "head")
 
 _JITTER = {"root": (0.5, 0.5, 0.5), "spine05": (0.4, 0.3, 0.4), "spine03": (0.4, 0.3, 0.4), "spine01": (0.4, 0.3, 0.4), "neck01": (0.5, 0.4, 0.7),
-           "head": (0.7, 0.5, 0.9), "clavicle": (0.2, 0.3, 0.3), "upperarm01": (1.0, 1.0, 1.0), "lowerarm01": (0.6, 0.6, 0.6), "wrist": (1.1, 1.1, 1.1),
+           "head": (0.7, 0.5, 0.9), "clavicle": (0.2, 0.3, 0.3), "upperarm01": (1.0, 1.0, 1.0), "lowerarm01": (0.6, 0.6, 0.6),
+           "wrist": (1.1, 1.1, 1.1),
            "upperleg01": (0.7, 0.5, 0.6), "lowerleg01": (0.5, 0.1, 0.1), "foot": (0.5, 0.3, 0.4)}
 """Part of PoseMix.jitter_deg about x, y, z."""
 

@@ -56,8 +56,9 @@ class Prepared:
         items, device = pack.items, pack.base.mean.device
         v = len(items.neutral)
         self.pack, self.device = pack, device
-        self.table = Table(torch.zeros(v, 3, device=device), torch.arange(v, device=device), torch.arange(v, device=device)[:, None].repeat(1, NEIGHBOURS),
-                           torch.zeros(v, 3, dtype=torch.int64, device=device), torch.zeros(v, 3, device=device), torch.ones(v, device=device), torch.zeros(v, device=device))
+        zero, self_ = torch.zeros(v, 3, device=device), torch.arange(v, device=device)
+        self.table = Table(zero, self_, self_[:, None].repeat(1, NEIGHBOURS), zero.long(), zero.clone(),
+                           torch.ones(v, device=device), zero[:, 0].clone())
         self.cover: dict[int, Tensor] = {}
         self.hidden: dict[int, Tensor] = {}
         self.reach: dict[int, tuple[float, float]] = {}
@@ -138,7 +139,7 @@ class Prepared:
             put(self.table.near, mesh.near() + item.fine[0])
         if item.cloth:
             put(self.table.hold, mesh.hold())
-            put(self.table.swing, mesh.swing(self._where.rows(torch.arange(*item.fine, device=self.device)), found.distance, item.slot))
+            put(self.table.swing, mesh.swing(self._where.rows(torch.arange(*item.fine, device=self.device)), item.slot))
         if (item.cloth and not item.alpha) or item.slot in ("shoes", "hat", "hood"):
             self.cover[k] = torch.as_tensor(mesh.covers(body)).to(self.device)
 
@@ -210,12 +211,13 @@ class _Mesh:
             return np.ones(len(self.place))
         top = self.place[:, 2].max()
         length = np.ptp(self.place[:, 2])
-        held = np.concatenate([r for r in rims if self.place[r, 2].mean() > top - 0.12 - 0.1 * length] or [rims[np.argmax([self.place[r, 2].mean() for r in rims])]])
+        height = np.array([self.place[r, 2].mean() for r in rims])
+        held = np.concatenate([r for r, z in zip(rims, height) if z > top - 0.12 - 0.1 * length] or [rims[height.argmax()]])
         distance = cKDTree(self.place[held]).query(self.place)[0]
         t = np.clip(distance / HOLD_M, 0, 1)
         return t * t * (3 - 2 * t)
 
-    def swing(self, where: "limbs.Coordinates", off: np.ndarray, slot: str) -> np.ndarray:
+    def swing(self, where: "limbs.Coordinates", slot: str) -> np.ndarray:
         """(V,) 0 … 1: cloth below the hips that goes round both legs. It does when it crosses the middle well below the crotch."""
         depth = where.down_leg.cpu().numpy()
         middle = (np.abs(self.place[:, 0]) < 0.03) & (np.abs(self.normal[:, 1]) > 0.8)    # not the inside of a trouser leg

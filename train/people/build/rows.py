@@ -67,7 +67,8 @@ def lay_out(recipes: Sequence[PersonRecipe], items: Items) -> Rows:
     face, face_piece = ranges(spans[:, 4], spans[:, 5])
     count = spans[:, 1::2] - spans[:, 0::2]
     first = torch.cumsum(count, 0) - count
-    return Rows(tensor(person), tensor(item), tensor(rank), tuple(worn), vertex, piece, coarse, coarse_piece, face, face_piece, first[:, 0], first[:, 1])
+    return Rows(tensor(person), tensor(item), tensor(rank), tuple(worn), vertex, piece, coarse, coarse_piece, face, face_piece,
+                first[:, 0], first[:, 1])
 
 
 def _outward(item: Item) -> int:

@@ -95,7 +95,8 @@ def _strongest(ref: np.ndarray, mix: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def lengthen(sheet: Sheet, at: np.ndarray, rows: int, place) -> Sheet:
-    """New rows of faces hung on the open edges whose vertices are in `at` (C,) bool. place(origin (N, 3), part 0 … 1) -> (N, 3) says where they go."""
+    """New rows of faces hung on the open edges whose vertices are in `at` (C,) bool. place(origin (N, 3), part
+    0 … 1) -> (N, 3) says where they go."""
     e, open_ = sheet.edges()
     rim = e[open_ & at[e].all(1)]
     ids, inverse = np.unique(rim, return_inverse=True)

@@ -52,13 +52,14 @@ THUMB_UP = Arm((0.25, -0.15, -1.0), (0.0, -0.9, 0.35), (-1.0, 0.1, 0.1), None, "
 VICTORY = Arm((0.40, -0.30, -0.9), (0.20, -0.45, 0.9), (-0.1, -1.0, 0.1), None, "victory")
 
 PHOTO_POSES: dict[str, tuple[Arm, Arm]] = {
-    "arms_hanging": (HANG, HANG), "arms_loose": (LOOSE, LOOSE), "hands_on_hips": (ON_HIP, ON_HIP), "fists_on_hips": (FIST_ON_HIP, FIST_ON_HIP),
-    "hand_on_hip": (ON_HIP, HANG), "arms_crossed": (CROSS_OVER, CROSS_UNDER), "hands_in_pockets": (POCKET, POCKET), "hand_in_pocket": (POCKET, LOOSE),
-    "back_pockets": (BACK_POCKET, BACK_POCKET), "hand_on_chin": (TO_CHIN, HOLD_ELBOW), "hands_clasped": (CLASPED_OVER, CLASPED_UNDER),
-    "hands_behind": (BEHIND_OVER, BEHIND), "waving": (WAVE, HANG), "arms_raised": (RAISED, RAISED), "arm_raised": (RAISED, HANG), "pointing": (POINT, LOOSE),
-    "phone": (PHONE, HANG), "selfie": (SELFIE, HANG), "strap": (STRAP, HANG), "open_arms": (OPEN, OPEN), "holding": (HOLD, HOLD), "t_pose": (T_ARM, T_ARM),
-    "a_pose": (A_ARM, A_ARM), "walking": (SWING_BACK, SWING_FRONT), "contrapposto": (HANG, ON_HIP), "thumb_up": (THUMB_UP, LOOSE), "victory": (VICTORY, POCKET),
-    "pocket_and_hip": (POCKET, ON_HIP),
+    "arms_hanging": (HANG, HANG), "arms_loose": (LOOSE, LOOSE), "hands_on_hips": (ON_HIP, ON_HIP),
+    "fists_on_hips": (FIST_ON_HIP, FIST_ON_HIP), "hand_on_hip": (ON_HIP, HANG), "arms_crossed": (CROSS_OVER, CROSS_UNDER),
+    "hands_in_pockets": (POCKET, POCKET), "hand_in_pocket": (POCKET, LOOSE), "back_pockets": (BACK_POCKET, BACK_POCKET),
+    "hand_on_chin": (TO_CHIN, HOLD_ELBOW), "hands_clasped": (CLASPED_OVER, CLASPED_UNDER), "hands_behind": (BEHIND_OVER, BEHIND),
+    "waving": (WAVE, HANG), "arms_raised": (RAISED, RAISED), "arm_raised": (RAISED, HANG), "pointing": (POINT, LOOSE),
+    "phone": (PHONE, HANG), "selfie": (SELFIE, HANG), "strap": (STRAP, HANG), "open_arms": (OPEN, OPEN), "holding": (HOLD, HOLD),
+    "t_pose": (T_ARM, T_ARM), "a_pose": (A_ARM, A_ARM), "walking": (SWING_BACK, SWING_FRONT), "contrapposto": (HANG, ON_HIP),
+    "thumb_up": (THUMB_UP, LOOSE), "victory": (VICTORY, POCKET), "pocket_and_hip": (POCKET, ON_HIP),
 }
 """Left and right arm by name of the pose."""
 

@@ -52,23 +52,37 @@ class Cut:
 
 
 CUTS = {
-    "own_tshirt": Cut("top", arm=0.20, drop=0.05, off=0.010, more_arm=0.06), "own_oversize_tee": Cut("top", arm=0.27, drop=0.13, off=0.022, more_arm=0.10, rounds=12),
-    "own_longsleeve": Cut("top", arm=0.52, drop=0.04, off=0.008), "own_vneck": Cut("top", arm=0.17, drop=0.05, v=0.11, part="held"),
-    "own_tank": Cut("top", arm=0.05, neck=0.53, v=0.05, drop=0.03, off=0.006), "own_crop_top": Cut("top", arm=0.14, hem=0.28, off=0.008),
-    "own_sweater": Cut("top", arm=0.53, drop=0.06, off=0.020, rounds=12, layer=52), "own_hoodie": Cut("top", arm=0.54, drop=0.08, off=0.026, neck=0.585, rounds=14, layer=53),
+    "own_tshirt": Cut("top", arm=0.20, drop=0.05, off=0.010, more_arm=0.06),
+    "own_oversize_tee": Cut("top", arm=0.27, drop=0.13, off=0.022, more_arm=0.10, rounds=12),
+    "own_longsleeve": Cut("top", arm=0.52, drop=0.04, off=0.008),
+    "own_vneck": Cut("top", arm=0.17, drop=0.05, v=0.11, part="held"),
+    "own_tank": Cut("top", arm=0.05, neck=0.53, v=0.05, drop=0.03, off=0.006),
+    "own_crop_top": Cut("top", arm=0.14, hem=0.28, off=0.008),
+    "own_sweater": Cut("top", arm=0.53, drop=0.06, off=0.020, rounds=12, layer=52),
+    "own_hoodie": Cut("top", arm=0.54, drop=0.08, off=0.026, neck=0.585, rounds=14, layer=53),
     "own_tunic": Cut("top", arm=0.40, drop=0.28, flare=0.16, off=0.014, more_arm=0.10, layer=52),
-    "own_trousers": Cut("bottom", leg=0.80, waist=0.19, off=0.008, more_leg=0.022), "own_wide_trousers": Cut("bottom", leg=0.80, waist=0.21, off=0.012, more_leg=0.070),
-    "own_leggings": Cut("bottom", leg=0.76, waist=0.18, off=0.003, rounds=2), "own_shorts": Cut("bottom", leg=0.33, waist=0.18, off=0.012, more_leg=0.06),
-    "own_long_shorts": Cut("bottom", leg=0.47, waist=0.18, off=0.016, more_leg=0.05, part="held"), "own_capri": Cut("bottom", leg=0.58, waist=0.19, off=0.007),
-    "own_skirt_mini": Cut("bottom", waist=0.20, drop=0.30, flare=0.22, off=0.007, sex="f"), "own_skirt_midi": Cut("bottom", waist=0.21, drop=0.55, flare=0.30, off=0.008, sex="f"),
-    "own_skirt_long": Cut("bottom", waist=0.21, drop=0.75, flare=0.20, off=0.009, sex="f"), "own_skirt_wide": Cut("bottom", waist=0.22, drop=0.50, flare=0.70, off=0.009, sex="f"),
+    "own_trousers": Cut("bottom", leg=0.80, waist=0.19, off=0.008, more_leg=0.022),
+    "own_wide_trousers": Cut("bottom", leg=0.80, waist=0.21, off=0.012, more_leg=0.070),
+    "own_leggings": Cut("bottom", leg=0.76, waist=0.18, off=0.003, rounds=2),
+    "own_shorts": Cut("bottom", leg=0.33, waist=0.18, off=0.012, more_leg=0.06),
+    "own_long_shorts": Cut("bottom", leg=0.47, waist=0.18, off=0.016, more_leg=0.05, part="held"),
+    "own_capri": Cut("bottom", leg=0.58, waist=0.19, off=0.007),
+    "own_skirt_mini": Cut("bottom", waist=0.20, drop=0.30, flare=0.22, off=0.007, sex="f"),
+    "own_skirt_midi": Cut("bottom", waist=0.21, drop=0.55, flare=0.30, off=0.008, sex="f"),
+    "own_skirt_long": Cut("bottom", waist=0.21, drop=0.75, flare=0.20, off=0.009, sex="f"),
+    "own_skirt_wide": Cut("bottom", waist=0.22, drop=0.50, flare=0.52, off=0.009, sex="f"),
     "own_skirt_pencil": Cut("bottom", waist=0.20, drop=0.48, flare=0.02, off=0.007, sex="f", part="held"),
-    "own_dress": Cut("dress", arm=0.14, v=0.06, drop=0.42, flare=0.30, off=0.008, sex="f"), "own_dress_long": Cut("dress", arm=0.45, drop=0.72, flare=0.24, off=0.010, sex="f"),
-    "own_dress_wide": Cut("dress", arm=0.06, v=0.08, drop=0.50, flare=0.60, off=0.008, sex="f", part="held"),
-    "own_robe": Cut("dress", arm=0.50, drop=0.74, flare=0.22, off=0.026, more_arm=0.12, rounds=14), "own_jacket": Cut("coat", arm=0.54, drop=0.04, off=0.024, open=0.05, rounds=10),
-    "own_blazer": Cut("coat", arm=0.54, v=0.16, drop=0.10, off=0.020, open=0.012, rounds=8), "own_coat": Cut("coat", arm=0.55, drop=0.50, flare=0.16, off=0.030, open=0.04, rounds=12),
-    "own_long_coat": Cut("coat", arm=0.55, drop=0.66, flare=0.14, off=0.030, rounds=12), "own_cardigan": Cut("coat", arm=0.52, drop=0.20, off=0.018, open=0.09, part="held"),
-    "own_waistcoat": Cut("coat", arm=0.05, v=0.16, drop=0.02, off=0.016, open=0.015), "own_apron": Cut("coat", neck=0.42, drop=0.45, off=0.016, front_only=0.17),
+    "own_dress": Cut("dress", arm=0.14, v=0.06, drop=0.42, flare=0.30, off=0.008, sex="f"),
+    "own_dress_long": Cut("dress", arm=0.45, drop=0.72, flare=0.24, off=0.010, sex="f"),
+    "own_dress_wide": Cut("dress", arm=0.06, v=0.08, drop=0.50, flare=0.48, off=0.008, sex="f", part="held"),
+    "own_robe": Cut("dress", arm=0.50, drop=0.74, flare=0.22, off=0.026, more_arm=0.12, rounds=14),
+    "own_jacket": Cut("coat", arm=0.54, drop=0.04, off=0.024, open=0.05, rounds=10),
+    "own_blazer": Cut("coat", arm=0.54, v=0.16, drop=0.10, off=0.020, open=0.012, rounds=8),
+    "own_coat": Cut("coat", arm=0.55, drop=0.50, flare=0.16, off=0.030, open=0.04, rounds=12),
+    "own_long_coat": Cut("coat", arm=0.55, drop=0.66, flare=0.14, off=0.030, rounds=12),
+    "own_cardigan": Cut("coat", arm=0.52, drop=0.20, off=0.018, open=0.09, part="held"),
+    "own_waistcoat": Cut("coat", arm=0.05, v=0.16, drop=0.02, off=0.016, open=0.015),
+    "own_apron": Cut("coat", neck=0.42, drop=0.45, off=0.016, front_only=0.17),
     "own_overall": Cut("full", arm=0.52, leg=0.80, off=0.016, more_leg=0.03, rounds=10),
 }
 """Garments by name; lengths on the mean body (1.72 m)."""
@@ -108,7 +122,7 @@ def sew(base: Base, cut: Cut) -> Sheet:
             out = origin - centre
             out[:, 2] = 0
             out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)
-            return origin + out * cut.flare * cut.drop * part - np.array([0, 0, cut.drop * part])
+            return origin + out * cut.flare * cut.drop * (1.35 * part - 0.35 * part ** 2) - np.array([0, 0, cut.drop * part])
 
         sheet = lengthen(sheet, low, max(2, round(cut.drop / 0.045)), hang)
     where = _where(limbs, sheet.place)
@@ -164,7 +178,8 @@ def piece(tailor: Tailor, name: str, slot: str, sex: str, part: str, layer: int,
     pair, length = _legs(tailor.base, mean)
     low, high = sheet.place.min(0), sheet.place.max(0)
     uv = np.stack([(sheet.place[:, 0] - low[0]) / (high[0] - low[0]), (sheet.place[:, 2] - low[2]) / (high[2] - low[2])], 1).astype(np.float32)
-    item = Item(name, slot, sex, part, layer, (0, 0), (0, 0), (0, 0), -1, False, slot not in ("bag",), torch.zeros(0, dtype=torch.int64), "CC0-1.0", "Likeness")
+    none = torch.zeros(0, dtype=torch.int64)
+    item = Item(name, slot, sex, part, layer, (0, 0), (0, 0), (0, 0), -1, False, slot != "bag", none, "CC0-1.0", "Likeness")
     fine = (subdivide if len(sheet.place) < 3000 else unchanged)(len(sheet.place), sheet.faces, uv, sheet.faces)
     return _finish(tailor, item, sheet.ref, sheet.mix, offset, pair, length, fine, split=True)
 
@@ -182,7 +197,8 @@ def _appended(a: Items, b: Items) -> Items:
     """Both tables in one."""
     assert a.skin_bone.shape[1] == b.skin_bone.shape[1] == INFLUENCES
     c, v, f, w = len(a.ref), len(a.uv), len(a.faces), int(a.weld.max()) + 1
-    moved = [replace(i, coarse=(i.coarse[0] + c, i.coarse[1] + c), fine=(i.fine[0] + v, i.fine[1] + v), faces=(i.faces[0] + f, i.faces[1] + f)) for i in b.items]
+    by = lambda span, n: (span[0] + n, span[1] + n)
+    moved = [replace(i, coarse=by(i.coarse, c), fine=by(i.fine, v), faces=by(i.faces, f)) for i in b.items]
     b = replace(b, fine_index=b.fine_index + c, faces=b.faces + v, weld=b.weld + w)
     tables = {k: torch.cat([getattr(a, k), getattr(b, k)]) for k in Items.__dataclass_fields__ if k != "items"}
     return Items(items=a.items + tuple(moved), **tables)

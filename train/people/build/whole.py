@@ -45,11 +45,13 @@ def whole(recipe: PersonRecipe, person: Tensor, pack: Pack) -> Part:
     size = torch.full((1,), who.scale, device=device)
     turned = conform(readout.model_rotations(pose, base, bone), joints, who.betas[None], size)
     return Part(
-        person=person, vertices=place, normals=normals(place, who.faces, weld), owner=zero, faces=who.faces, face_owner=torch.zeros_like(face_material),
+        person=person, vertices=place, normals=normals(place, who.faces, weld), owner=zero, faces=who.faces,
+        face_owner=torch.zeros_like(face_material),
         material=face_material, uv=who.uv, rest=who.rest, rest_normals=rest_normals, body_uv=who.body_uv, body_place=who.body_place, part=who.part,
         height=who.height, layer=torch.zeros_like(face_material), joints=joints, rotations=turned, betas=who.betas[None],
         scale=size, landmarks=mix(place, mark, share)[None],
-        stature=(who.rest[:, 2].max() - who.rest[:, 2].min())[None], materials=whole_materials([Fabric(gloss=0.15)] * len(pictures), pictures.tolist(), device))
+        stature=(who.rest[:, 2].max() - who.rest[:, 2].min())[None],
+        materials=whole_materials([Fabric(gloss=0.15)] * len(pictures), pictures.tolist(), device))
 
 
 def _rotations(who: WholePerson, pose: Tensor, bone: dict[str, int]) -> Tensor:
