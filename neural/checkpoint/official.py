@@ -14,7 +14,7 @@ from .unpickle import Checkpoint, Lying
 
 @dataclass(frozen=True)
 class Official:
-    """key: where the tensors lie in the file's dictionary. tensors() -> name -> shape."""
+    """key: where the tensors lie in the file's dictionary, unless they are the dictionary. tensors() -> name -> shape."""
 
     title: str
     key: str
@@ -30,7 +30,16 @@ def _two_k() -> dict[str, tuple[int, ...]]:
         return {k: tuple(v.shape) for k, v in TwoK(PAPER).state_dict().items()}
 
 
-NETS = {"2k2k": Official("2K2K (Han et al., CVPR 2023), second phase", "model_state_dict", _two_k)}
+def _texformer() -> dict[str, tuple[int, ...]]:
+    import torch
+
+    from ..nets.refinetex.texformer import Texformer
+    with torch.device("meta"):
+        return {k: tuple(v.shape) for k, v in Texformer().state_dict().items()}
+
+
+NETS = {"2k2k": Official("2K2K (Han et al., CVPR 2023), second phase", "model_state_dict", _two_k),
+        "texformer": Official("Texformer (Xu and Loy, ICCV 2021)", "state_dict", _texformer)}
 
 
 def official(name: str) -> Official:
