@@ -43,12 +43,14 @@ def clothed(recipes: Sequence[PersonRecipe], person: Tensor, pack: Pack) -> Part
     at = layers.anchors(rows, ready)
     over, listed = layers.covered_by(rows, ready, cut, len(v))
     place, facing = _posed(rest, rows, who, where, neutral, transforms(rotations, shapes.heads, heads), bone, ready)
-    place = place + facing * _stand_off(neutral, facing, rows, who, where, over[at.strongest], folds.bends(heads, bone), ready)[:, None]
+    bend = folds.bends(heads, bone)
+    stands = hang.stands(bend[:, 4:6].amax(1))[who]
+    place = place + facing * _stand_off(neutral, facing, rows, who, where, over[at.strongest], bend, ready)[:, None]
     faces = items.faces[rows.face] + shift[rows.face_piece][:, None]
     weld = ready.table.weld[v] + shift[piece]
     skin_normals = normals(place, faces[rows.rank[rows.face_piece] == 0], weld)
-    place = _skirts(place, rows, who, where, rotations[:, bone["root"]], ready)
-    pushed = _of_slots(rows, ready, layers.PUSHED)[piece] * (1 - ready.table.swing[v])
+    place = _skirts(place, rows, who, where, rotations[:, bone["root"]], stands, ready)
+    pushed = _of_slots(rows, ready, layers.PUSHED)[piece] * (1 - stands * ready.table.swing[v])
     place, height = layers.push_out(place, skin_normals, facing, rows, at, ready, pushed, _of_slots(rows, ready, LIFTING), listed > 0)
     normal = normals(place, faces, weld)
     seen = layers.seen(rows, faces, at, over, listed, gone, torch.where(rows.rank[piece] == 0, 0.0, height), ready)
@@ -106,10 +108,10 @@ def _stand_off(neutral: Tensor, facing: Tensor, rows: Rows, who: Tensor, where, 
     return out
 
 
-def _skirts(place: Tensor, rows: Rows, who: Tensor, where, root: Tensor, ready: Prepared) -> Tensor:
+def _skirts(place: Tensor, rows: Rows, who: Tensor, where, root: Tensor, stands: Tensor, ready: Prepared) -> Tensor:
     """Skirts kept outside the hull of the legs and of what is worn on them."""
     v, items = rows.vertex, ready.pack.items
-    share = ready.table.swing[v] * _of_slots(rows, ready, SKIRTS)[rows.piece]
+    share = stands * ready.table.swing[v] * _of_slots(rows, ready, SKIRTS)[rows.piece]
     at = torch.nonzero(share > 0.01).flatten()
     if not len(at):
         return place

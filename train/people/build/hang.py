@@ -23,6 +23,12 @@ def skirt_transforms(neutral: Tensor, person: Tensor, table: Tensor, count: int,
     return legs[:, None] * thighs + (1 - legs[:, None]) * row("root")
 
 
+def stands(bend: Tensor) -> Tensor:
+    """(P,) 1 for people who stand or walk … 0 for those whose hips are bent by `bend` radians, as in sitting: a skirt then lies on the thighs, and
+    a hull of the legs would spread it like a tent."""
+    return 1 - ((torch.rad2deg(bend) - 50) / 30).clamp(0, 1)
+
+
 def outward(neutral: Tensor, root: Tensor, hips: Tensor) -> Tensor:
     """(V, 2) unit, level: where a skirt's vertex looks to, by its place round the mean body. root (V, 3, 3) the pelvis' world rotation; hips (3,)."""
     away = torch.cat([neutral[:, :2] - hips[:2] * neutral.new_tensor([0.0, 1]), torch.zeros_like(neutral[:, :1])], 1)
