@@ -85,8 +85,9 @@ def _face_measures(truth: Truth, shape: Shape, device: str) -> dict:
     moved = local(shape.vertices)
     out = {"head_only_p2s_cm": 100 * float(truth.shape.surface.closest(local(a))[0].mean()),
            "head_only_s2p_cm": 100 * float(Surface(moved, shape.faces[shape.outside.seen]).closest(b)[0].mean())}
-    for name, vertices in (("face_l2_cm", shape.vertices), ("face_only_l2_cm", moved)):
-        out[name] = _face_l2(truth, vertices, shape.faces, device)
+    own = shape.faces[truth.head(shape.vertices)[shape.faces].all(1)]    # the turn of the head must not swing an arm before it
+    for name, vertices, faces in (("face_l2_cm", shape.vertices, shape.faces), ("face_only_l2_cm", moved, own)):
+        out[name] = _face_l2(truth, vertices, faces, device) if len(faces) else float("nan")
     return out
 
 
@@ -98,7 +99,7 @@ def _face_l2(truth: Truth, vertices: np.ndarray, faces: np.ndarray, device: str)
         (true_mesh.vertices, true_mesh.faces), (truth.normalised.inverse(vertices), faces))]
     both = np.isfinite(depth[0]) & np.isfinite(depth[1])
     q, p = (truth.normalised(camera.backproject(d)[both]) for d in depth)
-    head = truth.head(q)
+    head = truth.head(q) if len(q) else np.zeros(0, bool)
     if head.sum() < 20:
         return float("nan")
     tip = q[head][np.argmin(q[head][:, 2])]

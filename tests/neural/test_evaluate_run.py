@@ -9,6 +9,7 @@ import pytest
 
 import evaluate.run
 from evaluate import __main__ as command
+from evaluate.degrade import KINDS
 from evaluate.methods import METHODS, Reconstruction
 from evaluate.toy import write_glb
 from evaluate.truth import MeasureConfig
@@ -42,6 +43,7 @@ def suite(tmp_path, monkeypatch):
     items = [{"name": "egg", **item}, {"name": "gone", **item, "file": "gone.glb"}]
     (tmp_path / "index.json").write_text(json.dumps({"about": "an egg", "items": items}))
     monkeypatch.setattr(evaluate.run, "Runner", CopyRunner)
+    monkeypatch.setitem(evaluate.run.LONG_SIDE, "draft", 200)
     monkeypatch.setattr(MeasureConfig, "quick", staticmethod(lambda: MeasureConfig(1500, 500, 16, 96, 64, 96, 0.04)))
     return tmp_path
 
@@ -71,6 +73,23 @@ def test_a_run_measures_what_it_can_and_says_what_it_could_not(suite, monkeypatc
 def test_all_good_is_status_zero_and_limit_and_methods_are_kept(suite, monkeypatch, capsys):
     assert call(monkeypatch, "--suite", suite, "--quick", "--limit", "1", "--methods", "body") == 0
     assert "| body | 1 |" in capsys.readouterr().out
+
+
+def test_all_degradations_are_rows_of_one_table(suite, monkeypatch, capsys):
+    out = suite / "d.json"
+    assert call(monkeypatch, "--suite", suite, "--quick", "--limit", "1", "--methods", "pipeline", "--degrade", "all", "--out", out) == 0
+    data, printed = json.loads(out.read_text()), capsys.readouterr().out
+    assert list(data["means"]) == ["pipeline"] + [f"pipeline, {k}" for k in KINDS if k != "none"]
+    assert all(f"| {m} | 1 |" in printed for m in data["means"]) and data["command"].endswith("--degrade all") and data["cpu_seconds"] > 0
+    assert "s of CPU" in printed and "crop: only what the frame shows is measured (egg)" in printed
+
+
+def test_quick_takes_the_first_people_only(suite, monkeypatch, capsys):
+    index = json.loads((suite / "index.json").read_text())
+    index["items"] = [{**index["items"][0], "name": f"egg{k}"} for k in range(command.QUICK_PEOPLE + 2)]
+    (suite / "index.json").write_text(json.dumps(index))
+    assert call(monkeypatch, "--suite", suite, "--quick", "--methods", "body") == 0
+    assert f"| body | {command.QUICK_PEOPLE} |" in capsys.readouterr().out
 
 
 def test_wrong_usage_is_status_two(suite, monkeypatch, tmp_path, capsys):
