@@ -27,7 +27,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
         assert (got[name] - fields[name][[3, 0]]).abs().max() <= error, name
     assert torch.equal(got["mask"], fields["mask"][[3, 0]]) and torch.equal(got["part_front"], fields["part_front"][[3, 0]])
     assert (got["depth_front"] == 0).sum() == (fields["depth_front"][[3, 0]] == 0).sum() > 0
-    assert torch.allclose(got["centre"], fields["joints"][[3, 0], 0, 2])
+    assert torch.allclose(got["pelvis"], fields["joints"][[3, 0], 0, 2])
 
 
 def test_a_half_written_shard_is_not_read(tmp_path):
@@ -38,3 +38,15 @@ def test_a_half_written_shard_is_not_read(tmp_path):
     assert len(shards) == 2
     np.save(tmp_path / "000000032" / "seeds.npy", np.array([32, 33]))
     assert shards.refresh() == 4
+
+
+def test_the_fitted_body_is_kept_from_its_own_pelvis(tmp_path):
+    """A guessed lens may put it metres away from where the person is."""
+    fields = _fields(2)
+    fields["body_joints"] = fields["joints"] + 6
+    fields["body_depth_front"] = torch.where(fields["depth_front"] > 0, fields["depth_front"] + 6, 0)
+    fields["visible"] = torch.linspace(0, 1, 128).view(2, 8, 8)
+    write_shard(tmp_path / "000000000", [0, 1], fields)
+    got = Shards(tmp_path, ("body_depth_front", "visible")).batch([1])
+    assert (got["body_depth_front"] - fields["body_depth_front"][1:]).abs().max() < 1e-4
+    assert (got["visible"] - fields["visible"][1:]).abs().max() < 0.5 / 255 + 1e-6

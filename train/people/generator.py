@@ -31,6 +31,7 @@ from .draw.raster import rasterize
 from .draw.shade import exposed, picture
 from .draw.wrinkles import fine_normals
 from .errors.body import fitted
+from .errors.landmarks import noisy
 from .errors.mask import damaged
 from .labels.body import body_maps
 from .labels.face import face_box
@@ -60,7 +61,9 @@ FIELDS = {
     "face_box, face_valid": "JIFF's square round the face, pixels",
     "texture, texture_valid, texture_seen, texture_visible": "the clothed surface on the body's UV layout: true albedo (linear); the photo's colours",
     "queries, inside, margin": "points of the world, camera frame, and whether they are inside (labels/queries.py)",
+    "landmarks_seen, landmarks_trust": "(P, 33, 2) pixels and (P, 33) visibility in [0, 1]: BlazePose's landmarks as s02 would find them",
     "focal, centre, assumed_focal": "pixels",
+    "border": "(P, 4) x0, y0, x1, y1 of the photo, pixels of the canvas; may lie beyond it",
 }
 
 
@@ -91,6 +94,10 @@ class Generator:
     def recipe(self, seed: int) -> Recipe:
         return random_recipe(int(seed), self.choices, self.config.cast)
 
+    def warm(self, seeds: Iterable[int]) -> None:
+        """Only build the people of these seeds: what an item needs is worked out when it is first worn (about a third of a second each)."""
+        build([self.recipe(s).person for s in seeds], self.pack)
+
     def __call__(self, seeds: Iterable[int]) -> dict[str, Tensor]:
         return self.draw([self.recipe(s) for s in seeds])
 
@@ -114,6 +121,8 @@ class Generator:
         front, back = rasterize(people, cameras, c.size, self.pack.textures)
         out = maps(people, cameras, front, back, fine_normals(people, front), fine_normals(people, back), hidden)
         seeds = torch.tensor([r.errors for r in recipes], dtype=torch.int64, device=self.device)
+        found, trust = noisy(people.landmarks, cameras, seeds, inside)
+        out |= {"landmarks_seen": found, "landmarks_trust": trust, "border": placed.border}
         out |= {"image": image, "albedo": reflectance, "visible": visible, "focal": cameras.focal, "centre": cameras.centre,
                 "assumed_focal": placed.assumed_focal, "mask_seen": damaged(visible, image, seeds, out["joints_px"])}
         box = face_box(out["landmarks"], out["landmarks_px"], out["landmarks_visible"], cameras)

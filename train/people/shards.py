@@ -1,7 +1,8 @@
 """Finished samples on disk, so that a small machine draws each of them once and trains on it many times.
 
 A shard is a folder with one .npy per field, (n, ...) each, and `seeds.npy`, written last: a folder without it is half-written and is
-ignored. Real numbers are kept in few bits: pictures and masks 8, normals 8 (1/127), depths 16 (0.1 mm from the pelvis, +-3.2 m), uv 16.
+ignored. Real numbers are kept in few bits: pictures and masks 8, normals 8 (1/127), depths 16 (0.1 mm from the pelvis, the
+fitted body's from its own pelvis, +-3.2 m), uv 16.
 """
 
 from __future__ import annotations
@@ -18,8 +19,13 @@ UNIT, STEP_M, NOTHING = 127.0, 1e-4, -32768
 
 _NORMALS = ("normal_front", "normal_back", "body_normal_front", "body_normal_back")
 _DEPTHS = ("depth_front", "depth_back", "body_depth_front", "body_depth_back")
-_UNIT_INTERVAL = ("image", "albedo", "mask_seen", "texture", "texture_seen")
+_UNIT_INTERVAL = ("image", "albedo", "mask_seen", "visible", "texture", "texture_seen")
 _UVS = ("uv_front", "uv_back", "body_uv")
+
+
+def _joints(name: str) -> str:
+    """The joints whose pelvis a field's depths are kept from: s03 guesses lens and size, so its body stands elsewhere."""
+    return "body_joints" if name.startswith("body_depth") else "joints"
 
 
 def encode(name: str, value: Tensor, centre: Tensor) -> np.ndarray:
@@ -50,7 +56,7 @@ def decode(name: str, value: np.ndarray, centre: np.ndarray) -> Tensor:
         return torch.from_numpy(value.astype(np.float32) / 255)
     if name in _UVS:
         return torch.from_numpy(value.astype(np.float32) / 65535)
-    if name in ("mask", "visible"):
+    if name in ("mask", "body_mask"):
         return torch.from_numpy(value.astype(bool))
     return torch.from_numpy(np.ascontiguousarray(value))
 
@@ -58,9 +64,8 @@ def decode(name: str, value: np.ndarray, centre: np.ndarray) -> Tensor:
 def write_shard(folder: Path, seeds: list[int], fields: dict[str, Tensor]) -> None:
     """One shard; safe against being stopped in the middle."""
     folder.mkdir(parents=True, exist_ok=True)
-    centre = fields["joints"][:, 0, 2]
     for name, value in fields.items():
-        np.save(folder / f"{name}.npy", encode(name, value.cpu(), centre.cpu()))
+        np.save(folder / f"{name}.npy", encode(name, value.cpu(), fields[_joints(name)][:, 0, 2].cpu()))
     temporary = folder / "seeds.tmp.npy"
     np.save(temporary, np.asarray(seeds, np.int64))
     os.replace(temporary, folder / "seeds.npy")
@@ -79,7 +84,7 @@ class Shards:
         """Look for new shards; returns the number of samples."""
         for folder in sorted(p.parent for p in self.root.glob("*/seeds.npy")):
             if folder.name not in self.open:
-                names = (*self.fields, "joints", "seeds")
+                names = (*self.fields, *map(_joints, self.fields), "joints", "seeds")
                 self.open[folder.name] = {n: np.load(folder / f"{n}.npy", mmap_mode="r") for n in dict.fromkeys(names)}
                 self.rows += [(folder.name, k) for k in range(len(self.open[folder.name]["seeds"]))]
         return len(self.rows)
@@ -88,11 +93,11 @@ class Shards:
         return len(self.rows)
 
     def batch(self, rows: list[int]) -> dict[str, Tensor]:
-        """Fields (n, ...) of the samples at these places of the list, decoded; `centre` (n,) depth of the pelvis."""
+        """Fields (n, ...) of the samples at these places of the list, decoded; `pelvis` (n,) its true depth."""
         picked = [self.rows[r] for r in rows]
-        centre = np.stack([self.open[s]["joints"][k, 0, 2] for s, k in picked])
-        out = {name: decode(name, np.stack([self.open[s][name][k] for s, k in picked]), centre) for name in self.fields}
-        out["centre"] = torch.from_numpy(centre.astype(np.float32))
+        middle = {n: np.stack([self.open[s][n][k, 0, 2] for s, k in picked]) for n in {"joints", *map(_joints, self.fields)}}
+        out = {name: decode(name, np.stack([self.open[s][name][k] for s, k in picked]), middle[_joints(name)]) for name in self.fields}
+        out["pelvis"] = torch.from_numpy(middle["joints"].astype(np.float32))
         return out
 
 
