@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .conv import Head, Up, WeightConv
+from .conv import Block, Head, Up, WeightConv
 
 
 def folded(net: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -32,6 +32,8 @@ def _fold(module: nn.Module) -> None:
             setattr(module, name, _plain(child))
         else:
             _fold(child)
+            if isinstance(child, Block) and child.residual:
+                setattr(module, name, Sum(child.conv))
     if isinstance(module, Up):
         _, conv, *rest = module.up
         module.up = nn.Sequential(UpConv(conv), *rest)
@@ -65,6 +67,20 @@ def _absorb(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     bias = (conv.bias.double() - norm.running_mean.double()) * scale + norm.bias.double()
     conv.weight.copy_(conv.weight.double() * scale[:, None, None, None])
     conv.bias.copy_(bias)
+
+
+class Sum(nn.Module):
+    """A residual block with the scale of its sum inside the weights: leaky ReLU lets a positive factor through."""
+
+    def __init__(self, layers: nn.Sequential):
+        super().__init__()
+        first, second = (nn.Sequential(*(m for m in part if not isinstance(m, nn.Identity))) for part in (layers[:3], layers[3:]))
+        first[0].weight.mul_(0.5**0.5), first[0].bias.mul_(0.5**0.5), second[0].bias.mul_(0.5**0.5)
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return self.second(x).add_(x)
 
 
 class UpConv(nn.Module):

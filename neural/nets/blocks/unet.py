@@ -66,7 +66,7 @@ class UNet(nn.Module):
         return f"Conv{level}" if len(self.config.inputs) == 1 else f"Conv{level}_{encoder}"
 
     def _dtype(self) -> torch.dtype:
-        return getattr(self, self._encoder(1, 1)).conv[0].weight.dtype
+        return next(getattr(self, self._encoder(1, 1)).parameters()).dtype
 
     def forward(self, *pictures: Tensor, context: Tensor | None = None) -> Tensor:
         """context (B, config.context) when the network was built with one."""

@@ -70,19 +70,22 @@ class Step(nn.Module):
         """coarse (B, 5, s, s): depths in coarse pixels, mask logit, log uncertainty of both; fine (B, 7, 2s, 2s): normals as slopes see
         them (x, y, along the ray), matte -> (B, 5, 2s, 2s) likewise in fine pixels."""
         depth, rest = 2 * coarse[:, :SIDES], coarse[:, SIDES:]
-        around = F.pad(depth, (1, 1, 1, 1), mode="replicate")
+        wide = F.pad(depth, (2, 2, 2, 2), mode="replicate")
+        around = wide[:, :, 1:-1, 1:-1]
         dx = (around[:, :, 1:-1, 2:] - around[:, :, 1:-1, :-2]) / 4
         dy = (around[:, :, 2:, 1:-1] - around[:, :, :-2, 1:-1]) / 4
-        bump = depth - F.avg_pool2d(F.avg_pool2d(F.pad(depth, (2, 2, 2, 2), mode="replicate"), (5, 1), 1), (1, 5), 1)
+        bump = depth - (wide[:, :, 2:-2, 4:] + wide[:, :, 2:-2, :-4] + wide[:, :, 4:, 2:-2] + wide[:, :, :-4, 2:-2]) / 4
         thick = (depth[:, 1:] - depth[:, :1]) / 64
         x = torch.cat([F.pixel_unshuffle(fine, 2), squash(dx), squash(dy), squash(bump), squash(thick), squash(thick / 8), rest], 1)
         x = self.last(self.second(self.first(x.to(self.first.conv[0].weight.dtype))))
         choice, change = x[:, :self.MIX], F.pixel_shuffle(x[:, self.MIX:], 2)
-        return torch.cat([self._upsampled(depth, choice), F.interpolate(rest, scale_factor=2, mode="bilinear")], 1) + change
+        return torch.cat([self._upsampled(around, choice) + change[:, :SIDES],
+                          F.interpolate(rest, scale_factor=2, mode="bilinear") + change[:, SIDES:]], 1)
 
-    def _upsampled(self, depth: Tensor, choice: Tensor) -> Tensor:
-        b, _, h, w = depth.shape
-        around = F.pad(depth, (1, 1, 1, 1), mode="replicate")
+    @staticmethod
+    def _upsampled(around: Tensor, choice: Tensor) -> Tensor:
+        """around (B, 2, h + 2, w + 2): depth with one more pixel on each side."""
+        b, _, h, w = choice.shape
         logits = choice.view(b, SIDES, 4, 4, h, w)
         out = []
         for k in range(4):                                     # fine pixel (k // 2, k % 2) of each coarse one

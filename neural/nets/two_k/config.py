@@ -71,11 +71,11 @@ class TwoKConfig:
 PAPER = TwoKConfig()
 """2K2K as released: 77.7 million parameters, 2.7 TFLOP."""
 
-COMPACT = TwoKConfig(style=OURS, normal=(48, 96, 192, 320), depth=(32, 64, 128, 224), part=(32, 64, 112, 224), cascade=32, stem=2,
+COMPACT = TwoKConfig(style=OURS, normal=(48, 96, 192, 320), depth=(32, 64, 128, 224), part=(32, 64, 112, 224), cascade=24, stem=2,
                      ours=True, embed=4).at(1024)
 """Ours, for a training on a GPU."""
 
-CPU = replace(COMPACT, normal=(32, 64, 96, 160), depth=(24, 40, 64, 112), part=(24, 48, 96, 144), cascade=24)
+CPU = replace(COMPACT, normal=(32, 64, 96, 160), depth=(24, 40, 64, 112), part=(24, 48, 96, 144), cascade=16)
 """Ours, small enough for a training on two cores."""
 
 CONFIGS = {"paper": PAPER, "compact": COMPACT, "cpu": CPU}

@@ -108,10 +108,10 @@ def back_on_canvas(patches: dict[str, Tensor], warps: Warps, within: Box | None 
     return sorted(pieces, key=lambda k: (k.owner, k.part))
 
 
-def blend(pieces: list[Piece], count: int, channels: int, within: Box, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of weight x value (B, C, h, w) and sum of weights (B, 1, h, w) of a box of the canvas: numerator and denominator of Eq. 4-5."""
-    height, width = within[1] - within[0], within[3] - within[2]
-    total, weight = like.new_zeros(count, channels, height, width), like.new_zeros(count, 1, height, width)
+def blend(pieces: list[Piece], total: Tensor, within: Box) -> tuple[Tensor, Tensor]:
+    """Adds weight x value of every piece to `total` (B, C, h, w), the zeros of a box of the canvas; returns it and the sum of weights
+    (B, 1, h, w): numerator and denominator of Eq. 4-5."""
+    weight = total.new_zeros(len(total), 1, *total.shape[2:])
     for piece in pieces:
         top, bottom, left, right = piece.box
         at = (slice(piece.owner, piece.owner + 1), slice(None), slice(top - within[0], bottom - within[0]),

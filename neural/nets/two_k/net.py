@@ -137,7 +137,7 @@ class TwoK(nn.Module):
         pieces = self.pieces(patches, warps, coarse.box)
         if self.config.ours:
             return ours.merged(pieces, coarse, side)
-        total, weight = blend(pieces, len(like), like.shape[1], (0, side, 0, side), like)
+        total, weight = blend(pieces, like.new_zeros(len(like), like.shape[1], side, side), (0, side, 0, side))
         return total.div_(weight.masked_fill_(weight == 0, 1))
 
     def pieces(self, patches: dict[str, Tensor], warps: Warps, within: Box | None = None) -> list[Piece]:

@@ -82,11 +82,15 @@ class Coarse:
 def base_of(inputs, side: int) -> Base:
     """The body on the coarse canvas; outside it the nearest values spread."""
     body = inputs.body
-    both = F.interpolate(torch.cat([body.normals * body.hit, body.depth * body.hit, body.hit], 1), (side, side),
-                         mode="area" if body.hit.shape[-1] > side else "nearest")
+    both = torch.cat([shrunk(t, side) for t in (body.normals, body.depth, body.hit)], 1)
     hit = both[:, 8:]
     full = filled(both[:, :8], hit)
     return Base(unit(full[:, :6]), full[:, 6:], hit)
+
+
+def shrunk(picture: Tensor, side: int) -> Tensor:
+    """(B, C, n, n) -> (B, C, side, side): means of blocks; repeated where n is smaller."""
+    return F.interpolate(picture, (side, side), mode="area" if picture.shape[-1] > side else "nearest")
 
 
 def unit(normals: Tensor) -> Tensor:
@@ -105,11 +109,10 @@ def rays_of(inputs, side: int) -> Tensor:
 
 def coarse_inputs(inputs, base: Base, embed: nn.Embedding, side: int) -> Tensor:
     """(B, INPUTS + 2 x code, c, c)."""
-    picture = F.interpolate(torch.cat([inputs.image, inputs.matte], 1), (side, side), mode="area")
-    rows = (torch.arange(side, device=picture.device) * 2 + 1) * inputs.body.part.shape[-1] // (2 * side)
+    rows = (torch.arange(side, device=base.hit.device) * 2 + 1) * inputs.body.part.shape[-1] // (2 * side)
     part = inputs.body.part[:, :, rows][:, :, :, rows]
     code = embed(part).permute(0, 1, 4, 2, 3).flatten(1, 2)
-    return torch.cat([picture, rays_of(inputs, side), base.normals, 4 * base.depth, base.hit, code], 1)
+    return torch.cat([shrunk(inputs.image, side), shrunk(inputs.matte, side), rays_of(inputs, side), base.normals, 4 * base.depth, base.hit, code], 1)
 
 
 def with_base(out: Tensor, base: Tensor) -> Tensor:
@@ -163,15 +166,13 @@ def box_of(near: np.ndarray, times: int) -> Box:
 def merged(pieces: list[Piece], coarse: Coarse, side: int) -> Tensor:
     """(B, 8, S, S): parts where they have their say, coarse normals elsewhere. A part's weight falls to 0 at its edge, and what the weights
     of all parts lack to 1 is the coarse normals': so there is no seam, and a missing part leaves no hole. 0 outside the box."""
-    like, whole = coarse.normals, (0, side, 0, side)
-    box = coarse.box or whole
-    total, weight = blend(pieces, len(like), like.shape[1], box, like)
-    total = total.addcmul(enlarged(like, side // like.shape[-1], box), (1 - weight).clamp_(min=0))
-    if torch.is_grad_enabled() and total.requires_grad:
-        total = total / weight.clamp(min=1)
-    else:
-        total /= weight.clamp_(min=1)
-    out = total.new_zeros(len(like), like.shape[1], side, side)
+    like = coarse.normals
+    box = coarse.box or (0, side, 0, side)
+    out = like.new_zeros(len(like), like.shape[1], side, side)
+    total, weight = blend(pieces, part_of(out, box), box)
+    total = total.addcmul_(enlarged(like, side // like.shape[-1], box), (1 - weight).clamp_(min=0)) / weight.clamp(min=1)
+    if torch.is_grad_enabled():                                  # gradients forbid to write where the sum was made
+        out = torch.zeros_like(out)
     part_of(out, box)[:, :6], part_of(out, box)[:, 6:] = unit(total[:, :6]), total[:, 6:]
     return out
 
