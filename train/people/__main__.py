@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -22,6 +21,7 @@ from .assets import assets_root
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="dev.py train people", description=__doc__.split("\n\n")[0])
     parser.add_argument("--preview", type=Path, metavar="OUT.png")
+    parser.add_argument("--photos", action="store_true", help="with --preview: only the photos, eight in a row")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--out", type=Path, metavar="DIR")
     parser.add_argument("--count", type=int, default=6)
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _preview(args: argparse.Namespace, source: str | Path) -> None:
     from .generator import Generator, GeneratorConfig
-    from .preview import sheet
+    from .preview import photos, sheet
 
     torch.set_num_threads(1)
     generator = Generator(source, args.part, GeneratorConfig(size=args.size, texture=args.texture), args.device)
@@ -63,9 +63,9 @@ def _preview(args: argparse.Namespace, source: str | Path) -> None:
     parts = [generator.draw(recipes[k:k + args.batch]) for k in range(0, len(recipes), args.batch)]
     sample = {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
     args.preview.parent.mkdir(parents=True, exist_ok=True)
-    sheet(sample, recipes).save(args.preview)
-    print(f"{args.preview}: {len(recipes)} samples, seeds {args.seed} to {args.seed + args.count - 1}; "
-          f"{sum(bool(r.person.avatar) for r in recipes)} whole characters; {asdict(generator.config.cast)['companion']:.0%} with other people")
+    (photos(sample) if args.photos else sheet(sample, recipes)).save(args.preview, quality=88)
+    print(f"{args.preview}: {len(recipes)} samples, seeds {args.seed} to {args.seed + args.count - 1}, "
+          f"{sum(bool(r.person.avatar) for r in recipes)} of them whole characters")
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ class CastConfig:
     mixed_bodies: float = 0.5
     shape_noise: float = 0.12
     front: float = 0.62
-    photo_pose: float = 0.40
-    standing: float = 0.35
-    mixed_limbs: float = 0.35
-    jitter_deg: float = 6.0
+    photo_pose: float = 0.48
+    standing: float = 0.32
+    mixed_limbs: float = 0.25
+    jitter_deg: float = 4.0
     expression: float = 0.5
     dress: float = 0.22
     full: float = 0.22

@@ -11,6 +11,8 @@ from .pack import Catalogue
 from .types import Pack
 
 SEXES = ("f", "m")
+CLIMBING = "cmu_01_"
+"""Clips on a playground's bars: upright, but nobody stands like that on a floor."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Choices:
         s, bodies = pack.surroundings, base.bodies()
         return Choices(
             worn=worn, skins=tuple(Skin(e.name, e.sex, e.age, "dark" in e.name or "african" in e.name) for e in entries if e.slot == "skin"),
-            eyes=names("iris"), poses=tuple(pack.poses.names[k] for k in rows), standing=tuple(pack.poses.names[k] for k in rows if pack.poses.standing[k]),
+            eyes=names("iris"), poses=tuple(pack.poses.names[k] for k in rows),
+            standing=tuple(pack.poses.names[k] for k in rows if pack.poses.standing[k] and not pack.poses.names[k].startswith(CLIMBING)),
             photo=photo, people=tuple(sorted(p.name for p in pack.people)),
             lights=tuple(n for n, p in zip(s.lights, s.light_part) if p in (things, "shared")),
             views=tuple(n for n, p in zip(s.background_names, s.background_part) if p in (things, "shared")),

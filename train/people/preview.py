@@ -1,6 +1,6 @@
 """A contact sheet of samples with all their labels.
 
-    dev.py train people --preview OUT.png [--count 6] [--size 256] [--seed 0] [--part train|val|held]
+    dev.py train people --preview OUT.png [--count 6] [--size 256] [--seed 0] [--part train|val|held] [--photos]
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ def sheet(sample: dict[str, Tensor], recipes: list[Recipe]) -> Image.Image:
     for r, recipe in enumerate(recipes):
         draw.text((4, head + r * size + 2), f"seed {recipe.seed}", fill="red")
     return picture
+
+
+def photos(sample: dict[str, Tensor], across: int = 8) -> Image.Image:
+    """Only the photos, many on a sheet."""
+    tiles = [_colour(v) for v in sample["image"].detach().cpu().numpy()]
+    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % across)
+    return Image.fromarray(np.concatenate([np.concatenate(tiles[k:k + across], 1) for k in range(0, len(tiles), across)], 0))
 
 
 def _row(s: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
