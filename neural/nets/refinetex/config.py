@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..blocks.conv import Style
+
 
 @dataclass(frozen=True)
 class PaperConfig:
@@ -37,3 +39,50 @@ PAPER = PaperConfig()
 
 TEXFORMER = replace(PAPER, refine="none")
 """7.56 million parameters: the released network."""
+
+
+OURS = Style(norm="weight", attention=False, residual=True)
+
+
+@dataclass(frozen=True)
+class CompactConfig:
+    """Ours: the same principle at sizes that can be used.
+
+    size       texels of the layout's side that the network predicts (any multiple of 32 works with the same weights); `fine` doubles it.
+    picture    channels at 1/4, 1/8, 1/16 and 1/32 of the photo's crop. texture: idem of the layout.
+    heads      of the attention at 1/16 of the layout.
+    width      channels of the refinement at the layout's full size; of the upsampling head as well.
+    embed      length of the learnt code of a body part.
+    refine     "deform": the photo is read by a deformable convolution. "plain": an ordinary one, of the same size, reads the texture that
+               was copied first. "none".
+    sources    places in the photo that every texel may copy from: 1 = where the fitted body has it, seen or not; 2 = also where the body has
+               the same place of its other side.
+    fine       has the head that doubles the layout.
+    style      how blocks are built.
+    """
+
+    size: int = 512
+    picture: tuple[int, int, int, int] = (48, 96, 160, 192)
+    texture: tuple[int, int, int, int] = (64, 128, 192, 240)
+    heads: int = 8
+    width: int = 32
+    embed: int = 4
+    refine: str = "deform"
+    sources: int = 2
+    fine: bool = True
+    style: Style = OURS
+
+    def __post_init__(self):
+        if self.refine not in ("deform", "plain", "none") or self.sources not in (1, 2):
+            raise ValueError(f"unknown refinement {self.refine!r}, or {self.sources} sources")
+        if self.texture[2] % self.heads:
+            raise ValueError("the attention's channels are not a multiple of its heads")
+
+
+COMPACT = CompactConfig()
+"""Ours, for a training on a GPU."""
+
+CPU = replace(COMPACT, size=256, picture=(24, 48, 80, 112), texture=(32, 64, 112, 160), width=16)
+"""Ours, small enough for a training on two cores."""
+
+CONFIGS = {"paper": PAPER, "texformer": TEXFORMER, "compact": COMPACT, "cpu": CPU}

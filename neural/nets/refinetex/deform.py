@@ -35,9 +35,10 @@ def taps_at(x: Tensor, offsets: Tensor) -> Tensor:
 
 
 def deform_conv(x: Tensor, offsets: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x (B, C, H, W), offsets (B, 18, Ho, Wo), weight (O, C, 3, 3) -> (B, O, Ho, Wo)."""
-    seen = taps_at(x, offsets).flatten(1, 2)
-    return F.conv2d(seen, weight.flatten(1)[:, :, None, None], bias)
+    """x (B, C, H, W), offsets (B, 18, Ho, Wo), weight (O, C, 3, 3) -> (B, O, Ho, Wo). Samples are taken in the precision of the offsets
+    (a coordinate in half precision is wrong by pixels), and summed in that of the weight."""
+    seen = taps_at(x.to(offsets.dtype), offsets).flatten(1, 2)
+    return F.conv2d(seen.to(weight.dtype), weight.flatten(1)[:, :, None, None], bias)
 
 
 class DeformConv(nn.Conv2d):

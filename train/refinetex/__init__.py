@@ -1,0 +1,1 @@
+"""Trains RefineTex, the paper's network and COMPACT, on synthetic people."""
