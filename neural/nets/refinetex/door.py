@@ -1,4 +1,7 @@
-"""The door of the RefineTex networks: a photo, its camera and the fitted body in, a texture on the body's layout out. Training and pipeline both use it.
+"""The door of COMPACT: a photo, its camera and the fitted body in, a texture on the body's layout out. Training and pipeline both use it.
+
+    out = run(weights.load(path).for_inference(), View(...))          # pipeline, under torch.inference_mode
+    out = net(compact_inputs(view, size))                             # training
 
 Frames and units as in design.md: camera x right, y down, z forward, metres; pixel centres at + 0.5; canvases S x S. `B` people at once.
 """
