@@ -129,7 +129,7 @@ def _model(known: Statistics, view: Tensor, left: Tensor, strength: float, devic
     mixing = torch.cat([get(known.body_factors), torch.diag_embed(get(known.body_rest))], 2) * spread[..., None]
 
     def mirrored(columns: Tensor) -> Tensor:
-        turns = mirror_turns(columns[:, :72].transpose(1, 2).reshape(-1, 24, 3)).view(len(columns), -1, 72).transpose(1, 2)
+        turns = mirror_turns(columns[:, :72].transpose(1, 2).reshape(-1, 24, 3)).reshape(len(columns), -1, 72).transpose(1, 2)
         return torch.cat([turns, columns[:, 72:82], -columns[:, 82:83], columns[:, 83:]], 1)
 
     pick = left[:, None, None]
