@@ -71,7 +71,7 @@ def measure(what: str, canvas: int, repeats: int) -> dict:
     name, _, kind = what.partition("-")
     net = network("paper" if name == "plain" else name)
     if name != "plain":
-        net = net.for_inference(dtype=torch.bfloat16 if kind == "bf16" else torch.float32)
+        net = net.for_inference(256 if name == "paper" else 512, torch.bfloat16 if kind == "bf16" else torch.float32)
     run = (lambda: forward(net, given)) if name == "plain" else (lambda: (lambda o: (o.normals, o.raw))(net(given)))
     reset_peak()
     cpu, wall = [], []

@@ -179,7 +179,8 @@ def test_tiles_change_nothing():
 def test_slopes_are_those_of_depth_at_every_resolution(scale):
     """A tilted plane seen by a camera: - x / (share along the ray) is how much depth grows per pixel, in pixels, times z / pelvis."""
     side, focal, pelvis = int(64 * scale), 1.1, 3.0
-    given = Inputs(torch.zeros(1, 3, side, side), torch.zeros(1, 12, 2, 3), torch.zeros(1, 12, dtype=torch.bool), rays=torch.tensor([[focal, 0.5, 0.5]]))
+    given = Inputs(torch.zeros(1, 3, side, side), torch.zeros(1, 12, 2, 3), torch.zeros(1, 12, dtype=torch.bool),
+                   rays=torch.tensor([[focal, 0.5, 0.5]]))
     rays = ours.rays_of(given, side)
     n = F.normalize(torch.tensor([0.4, -0.3, -1.0]), dim=0)
     direction = torch.cat([rays, torch.ones_like(rays[:, :1])], 1)

@@ -75,7 +75,7 @@ COMPACT = TwoKConfig(style=OURS, normal=(48, 96, 192, 320), depth=(32, 64, 128, 
                      ours=True, embed=4).at(1024)
 """Ours, for a training on a GPU."""
 
-CPU = replace(COMPACT, normal=(32, 64, 96, 160), depth=(24, 40, 64, 112), part=(24, 48, 96, 144), cascade=16)
+CPU = replace(COMPACT, normal=(24, 48, 96, 160), depth=(16, 32, 64, 112), part=(24, 48, 96, 144), cascade=16)
 """Ours, small enough for a training on two cores."""
 
 CONFIGS = {"paper": PAPER, "compact": COMPACT, "cpu": CPU}
