@@ -9,7 +9,7 @@ Knows tensors only: cameras and bodies are the business of door.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -28,8 +28,8 @@ PICTURE = 18
 PARTS = 25
 """24 joints of SMPL, and nothing."""
 
-REACH = 0.5
-"""A flow can be corrected by a quarter of the canvas."""
+REACH, FINE = 0.5, 8.0
+"""A flow can be corrected by a quarter of the canvas; the head's unit is about a FINE-th of that, so that training starts near no correction."""
 
 TAPS_ON = 512
 """Taps of the deformable convolution lie as far apart as the pixels of a canvas of this size, whatever the photo's."""
@@ -51,6 +51,10 @@ class Texels:
     seen: Tensor
     facing: Tensor
     layout: Layout
+
+    def first(self, count: int) -> "Texels":
+        """Only the first sources."""
+        return Texels(self.flow[:, :count], self.seen[:, :count], self.facing[:, :count], self.layout)
 
 
 @dataclass(frozen=True)
@@ -110,18 +114,20 @@ class Compact(nn.Module):
         self.to_photo = Attention(style, config.texture[2], config.picture[2], config.heads)
         self.to_texels = Attention(style, config.texture[2], config.texture[2], config.heads)
         self.outputs = 2 * config.sources + (config.sources + 1) + 3 + 1
-        self.head = Head(config.texture[0], self.outputs * blocks)
+        self.head = Head(config.texture[0], self.outputs * blocks, start=0.02)
         if config.refine != "none":
             deform = config.refine == "deform"
             self.jitter = offset_conv(self.outputs) if deform else None
             self.read = DeformConv(4, config.width) if deform else nn.Conv2d(4, config.width, 3, padding=1)
             self.mix = Block(style, config.width + self.outputs + 3 * config.sources, config.width)
-            self.update = Head(config.width, self.outputs)
+            self.update = Head(config.width, self.outputs, start=0.02)
         if config.fine:
             self.enlarge = Single(style, config.width if config.refine != "none" else self.outputs, config.width)
-            self.details = Head(config.width, 4 * (config.sources + 1 + 3))
+            self.details = Head(config.width, 4 * (config.sources + 1 + 3), start=0.02)
 
     def forward(self, inputs: Inputs) -> Output:
+        k = self.config.sources
+        inputs = replace(inputs, texels=inputs.texels.first(k), fine=inputs.fine and inputs.fine.first(k))
         early = self.guess(self.deep(inputs), inputs.texels, inputs.photo)
         last, x = self.refined(inputs, early)
         return Output(early, last, None if inputs.fine is None else self.larger(inputs, last, x))
@@ -132,16 +138,13 @@ class Compact(nn.Module):
 
     def deep(self, inputs: Inputs) -> Tensor:
         """The attention network: (B, outputs, T, T) raw."""
-        dtype = self.read_dtype()
+        dtype = next(self.picture.parameters()).dtype
         code = self.embed(inputs.part).permute(0, 3, 1, 2)
         seen = F.pixel_unshuffle(torch.cat([inputs.picture, code], 1), STEM).to(dtype)
         photo = self.picture.decode(self.picture.encode(seen))
         x = torch.cat([F.pixel_unshuffle(self.known(inputs), STEM).to(dtype), *gathered(photo[0], inputs.texels)], 1)
         x = self.texture.encode(x, lambda y: self.to_texels(y := self.to_photo(y, photo[2]), y))
         return F.pixel_shuffle(self.head(self.texture.decode(x)[0]), STEM)
-
-    def read_dtype(self) -> torch.dtype:
-        return self.picture.down[0].conv[0].weight.dtype
 
     def known(self, inputs: Inputs) -> Tensor:
         """(B, ., T, T): all that is known of a texel without a network."""
@@ -156,7 +159,7 @@ class Compact(nn.Module):
     def guess(self, raw: Tensor, texels: Texels, photo: Tensor) -> Guess:
         """The head's numbers (B, outputs, T, T), float32, as a texture. Before it has learnt anything: what the photo shows is copied."""
         k, raw = self.config.sources, raw.float()
-        flow = texels.flow + REACH * squash(raw[:, :2 * k].unflatten(1, (k, 2)))
+        flow = texels.flow + REACH * squash(raw[:, :2 * k].unflatten(1, (k, 2)) / FINE)
         own = texels.seen[:, :1]
         ready = torch.cat([own, (1 - own) * texels.seen[:, 1:]], 1)
         first = torch.cat([8 * ready - 4, torch.zeros_like(own)], 1)
@@ -187,7 +190,7 @@ class Compact(nn.Module):
     def larger(self, inputs: Inputs, last: Guess, x: Tensor) -> Guess:
         """Twice the size: the body's own projection there, the corrections of the flow enlarged, shares and invented colours with new detail."""
         k = self.config.sources
-        new = F.pixel_shuffle(self.details(self.enlarge(x.to(self.enlarge.conv[0].weight.dtype))), 2).float()
+        new = F.pixel_shuffle(self.details(self.enlarge(x.to(next(self.enlarge.parameters()).dtype))), 2).float()
         raw = F.interpolate(last.raw, scale_factor=2, mode="bilinear", align_corners=False)
         still = torch.zeros_like(raw[:, :2 * k])
         return self.guess(raw + torch.cat([still, new, torch.zeros_like(raw[:, -1:])], 1), inputs.fine, inputs.photo)
