@@ -52,7 +52,7 @@ def test_depth_in_the_measure_of_the_fitted_body(sample):
 
 def test_a_sample_does_not_hang_on_its_batch(generator, sample):
     alone = generator([12])
-    assert torch.equal(alone["mask"][0], sample["mask"][1]) and torch.allclose(alone["depth_front"][0], sample["depth_front"][1], atol=1e-5)
+    assert torch.equal(alone["mask"][0], sample["mask"][1]) and torch.allclose(alone["depth_front"][0], sample["depth_front"][1], atol=1e-4)
     assert (alone["image"][0] - sample["image"][1]).abs().mean() < 2e-3
 
 
