@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("two_k",)
+NAMES = ("two_k", "refinetex")
 """Modules of this package with a `main(argv) -> int`."""
 
 

@@ -161,8 +161,7 @@ class Compact(nn.Module):
         k, raw = self.config.sources, raw.float()
         flow = texels.flow + REACH * squash(raw[:, :2 * k].unflatten(1, (k, 2)) / FINE)
         own = texels.seen[:, :1]
-        ready = torch.cat([own, (1 - own) * texels.seen[:, 1:]], 1)
-        first = torch.cat([8 * ready - 4, torch.zeros_like(own)], 1)
+        first = torch.cat([8 * own - 4, 6 * (1 - own) * texels.seen[:, 1:] - 4, torch.zeros_like(own)], 1)
         share = (raw[:, 2 * k:3 * k + 1] + first).softmax(1)
         rest = raw[:, 3 * k + 1:]
         return Guess(flow, share, copies(photo[:, :3], flow), torch.tanh(rest[:, :3]), rest[:, 3:].clamp(*LOG_RANGE), raw)
