@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..contract.frames import Camera
-from ..contract.joints import JOINT, LANDMARK, SMPL_PARENTS
+from ..contract.joints import JOINT, LANDMARK, LANDMARKS, SMPL_JOINTS, SMPL_PARENTS, mirrored
 from ..nets.lifter import Lifter, load
 from ..nets.lifter.features import features, view_direction, virtual_from_camera
 from ..nets.lifter.net import WEIGHTS
@@ -36,6 +36,10 @@ class Attitude:
         return np.stack([r if p < 0 else self.rotations[p].T @ r for r, p in zip(self.rotations, SMPL_PARENTS)])
 
 
+_SWAP, _MIRROR = np.array(mirrored(LANDMARKS)), np.array(mirrored(SMPL_JOINTS))
+_FLIP = np.diag([-1.0, 1, 1])
+
+
 @lru_cache(maxsize=2)
 def lifter(path: Path = WEIGHTS) -> Lifter | None:
     """The network, or None when its weights are not there."""
@@ -49,15 +53,25 @@ def lift(net: Lifter, model: BodyModel, view: Camera, pixels: np.ndarray, trust:
     virtual = virtual_from_camera(direction)
     flat = rays @ virtual.T
     flat = flat[:, :2] / np.maximum(flat[:, 2:], 0.2)
-    row = lambda a: torch.as_tensor(np.ascontiguousarray(a, np.float32))[None]
-    with torch.inference_mode():
-        out = net(features(row(flat), row(world), row(trust), torch.tensor([direction[1]], dtype=torch.float32)))
-    rotations = virtual.T @ out.world[0].double().numpy()
-    betas = np.clip(out.betas[0].double().numpy(), -2.5, 2.5)
+    rows = lambda a, b: torch.as_tensor(np.stack([a, b]).astype(np.float32))
+    with torch.inference_mode():                               # the person and its mirror image: their mean errs less
+        out = net(features(rows(flat, flat[_SWAP] * [-1, 1]), rows(world, world[_SWAP] * [-1, 1, 1]), rows(trust, trust[_SWAP]),
+                           torch.full((2,), float(direction[1]))))
+    found = out.world.double().numpy()
+    rotations = virtual.T @ nearest_rotations(found[0] + _FLIP @ found[1][_MIRROR] @ _FLIP)
+    betas = np.clip(out.betas.double().numpy().mean(0), -2.5, 2.5)
     local = np.stack([r if p < 0 else rotations[p].T @ r for r, p in zip(rotations, SMPL_PARENTS)])
     marks = model.landmarks(model.posed(axis_angle_from_matrix(local), betas[:model.betas_count])[0])[:33]
     marks = marks - marks[[LANDMARK["left_hip"], LANDMARK["right_hip"]]].mean(0)
-    return Attitude(rotations, out.axis[0].double().numpy(), out.turn[0].double().numpy(), betas, marks)
+    both = lambda a: 0.5 * (a[0] + a[1][_MIRROR]).double().numpy()
+    return Attitude(rotations, both(out.axis), both(out.turn), betas, marks)
+
+
+def nearest_rotations(m: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) -> the rotations nearest to them."""
+    u, _, vt = np.linalg.svd(m)
+    u[..., 2] *= np.linalg.det(u @ vt)[..., None]
+    return u @ vt
 
 
 BONE_JOINT = {(f"{s}_{a}", f"{s}_{b}"): JOINT[f"{s}_{j}"] for s in ("left", "right") for a, b, j in (

@@ -16,7 +16,7 @@ from neural.body.lift import lift, lifter
 from neural.body.model import BodyModel
 from neural.body.rotations import matrix_from_axis_angle
 from neural.contract.frames import Camera
-from neural.contract.joints import JOINT, LANDMARK
+from neural.contract.joints import JOINT, LANDMARK, LANDMARKS, mirrored
 from neural.nets.lifter import Lifter, rotations_from_6d
 from neural.nets.lifter.features import SIZE, features, virtual_from_camera
 from neural.nets.lifter.net import WEIGHTS, directions
@@ -95,8 +95,9 @@ def test_bones_and_points_are_inverse():
     assert torch.allclose(errors.points_of(errors.bones_of(points)), points, atol=1e-5)
 
 
-def test_no_measured_error_comes_twice():
-    bank = errors.Errors.load(train.ERRORS)
+@pytest.mark.parametrize("file", train.ERRORS, ids=lambda f: f.stem)
+def test_no_measured_error_comes_twice(file):
+    bank = errors.Errors.load(file)
     g = torch.Generator().manual_seed(0)
     points = torch.randn(1, 33, 3, generator=g).expand(6, -1, -1)
     world, flat, trust = bank.make(points, g)
@@ -149,6 +150,41 @@ def test_pictures_come_back_from_disk(tmp_path):
     back = pictures.load_picture(tmp_path / "a.npz")
     assert back["shot"] == data["shot"] and back["camera"] == data["camera"] and back["person"].camera == camera
     assert back["person"].mask is None and back["person"].facing == "side" and back["height"] == 1.7
+
+
+def test_a_person_and_its_mirror_image_are_lifted_alike(model):
+    _, marks = _standing(model, pose=_bent())
+    net, view = lifter(), Camera.from_fov(800, 800)
+    swap, flip = np.array(mirrored(LANDMARKS)), np.array([-1.0, 1, 1])
+    trust = np.linspace(0.4, 1, 33)
+    world = marks - marks[23:25].mean(0)
+    one = lift(net, model, view, view.project(marks), trust, world)
+    two = lift(net, model, view, view.project((marks * flip)[swap]), trust[swap], (world * flip)[swap])
+    m = np.diag(flip)
+    assert np.allclose(m @ two.rotations[poses.MIRROR] @ m, one.rotations, atol=1e-4)
+    assert np.allclose(two.turn[poses.MIRROR], one.turn, atol=1e-4) and np.allclose(two.betas, one.betas, atol=1e-4)
+    assert np.allclose(one.rotations @ one.rotations.swapaxes(1, 2), np.eye(3), atol=1e-9) and np.allclose(np.linalg.det(one.rotations), 1)
+
+
+def _bent() -> np.ndarray:
+    pose = named.RELAXED.copy()
+    pose[JOINT["left_knee"], 0], pose[JOINT["right_elbow"], 1] = 0.8, 1.2
+    return pose
+
+
+def test_measured_pictures_of_generated_people_are_half_of_the_measured_ones(model, tmp_path):
+    g = np.random.default_rng(0)
+    truth = {"rotations": np.tile(np.eye(3), (5, 24, 1, 1)), "betas": np.full((5, 10), 1.5), "flat": g.normal(0, 0.2, (5, 33, 2)),
+             "world": g.normal(0, 0.5, (5, 33, 3)), "trust": np.ones((5, 33)), "down": np.zeros(5)}
+    np.savez(tmp_path / "train_pairs_00000.npz", **truth)
+    with np.load(train.ERRORS[0]) as z:
+        avatars = {k: z[k] for k in z.files} | {f"pair_{k}": np.repeat(v[:1], 40, 0) * (0.0 if k == "betas" else 1) for k, v in truth.items()}
+    np.savez(tmp_path / "errors.npz", **avatars)
+    pool = np.tile(matrix_from_axis_angle(named.RELAXED), (8, 1, 1, 1))
+    crowd = people.People(model, pool, tmp_path / "errors.npz", people.CameraConfig(real=0.999), pairs=[tmp_path / "train_pairs_00000.npz"])
+    batch = crowd.batch(400)
+    assert 0.4 < float((batch.betas[:, 0] > 1).float().mean()) < 0.6
+    assert torch.isfinite(batch.x).all()
 
 
 def test_training_learns(model):

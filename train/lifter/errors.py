@@ -1,6 +1,7 @@
 """How wrong s02's landmarks are: measured on pictures whose truth is known, and made again for people who were never photographed.
 
-    python -m train.lifter.errors --pictures FOLDER --out train/lifter/errors.npz
+    python -m train.lifter.errors --pictures FOLDER --out train/lifter/errors.npz          avatars (train.lifter.pictures)
+    python -m train.lifter.errors --pairs FOLDER --out train/lifter/errors_people.npz      the generator's people (train.lifter.photos)
 
 Measured in the frame `virtual` (neural/nets/lifter/features.py), bone by bone in units of the body's size, so that the error of a knee is not
 counted again at the ankle. Every bone's seen vector is first explained from the true one, the direction the person faces and a constant (depth
@@ -210,11 +211,28 @@ def _ridge(x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, ridge: float) -> t
     return torch.linalg.solve(x.T @ (w[:, None] * x) + ridge * torch.eye(x.shape[1]), x.T @ (w[:, None] * y))
 
 
+def _measure_pairs(folder: Path, out: Path) -> int:
+    truths = []
+    for file in sorted(folder.glob("train_*.npz")):
+        with np.load(file) as z:
+            columns = {k: z[k] for k in z.files}
+        rows = [{k: v[i] for k, v in columns.items()} for i in range(len(columns["trust"]))]
+        truths += [t for row in rows for t in (row, mirrored_truth(row))]
+    errors, report = measure(truths)
+    np.savez_compressed(out, **{k: v.numpy().astype(np.float16) for k, v in vars(errors).items()})
+    print(f"{len(truths) // 2} pictures\n{report}")
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="train.lifter.errors")
-    parser.add_argument("--pictures", type=Path, required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--pictures", type=Path)
+    source.add_argument("--pairs", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv)
+    if args.pairs:
+        return _measure_pairs(args.pairs, args.out)
     model, truths, lost = BodyModel.load(), [], 0
     for file in sorted(args.pictures.glob("train_*.npz")):
         t = body_truth(load_picture(file), model)

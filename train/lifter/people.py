@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 import numpy as np
 import torch
@@ -45,18 +46,28 @@ class Batch:
 
 
 class People:
-    def __init__(self, model: BodyModel, pool: np.ndarray, errors: Path, config: CameraConfig = CameraConfig(), seed: int = 0):
-        """pool (N, 24, 3, 3) local rotations; errors: what train.lifter.errors wrote (the file in the repository
-        lacks the pictures themselves, because they hold other people's poses: then all are made)."""
+    def __init__(self, model: BodyModel, pool: np.ndarray, errors: Path | Sequence[Path], config: CameraConfig = CameraConfig(), seed: int = 0,
+                 shapes: np.ndarray | None = None, pairs: Sequence[Path] = ()):
+        """pool (N, 24, 3, 3) local rotations; shapes (M, 10) betas to draw from beside normal ones; errors: files that train.lifter.errors wrote,
+        one of which each batch takes (the file in the repository lacks the pictures themselves, because they hold other people's poses); pairs: files of
+        train.lifter.photos. Without either, all are made."""
         t = lambda a: torch.as_tensor(np.asarray(a)).float()
         self.config, self.g = config, torch.Generator().manual_seed(seed)
-        self.errors, self.pool = Errors.load(errors), t(pool)
+        files = [errors] if isinstance(errors, Path) else list(errors)
+        self.errors, self.pool = [Errors.load(f) for f in files], t(pool)
+        self.shapes = None if shapes is None else t(shapes)
         used, rows = np.unique(model.landmark_index[:33], return_inverse=True)
         self.rows, self.mix = torch.as_tensor(rows.reshape(-1, model.landmark_index.shape[1])), t(model.landmark_weight[:33])
         self.template, self.directions, self.weights = t(model.template[used]), t(model.directions[used][..., :10]), t(model.weights[used])
         self.rest, self.rest_directions = t(model.joint_mean), t(model.joint_directions[..., :10])
-        with np.load(errors) as z:
+        with np.load(files[0]) as z:
             self.real = {k[5:]: t(z[k]) for k in z.files if k.startswith("pair_")}
+        self.exact = 0
+        for file in pairs:
+            with np.load(file) as z:
+                new = {k: t(z[k]) for k in ("rotations", "betas", "flat", "world", "trust", "down")}
+            self.exact += len(new["trust"])
+            self.real = {k: torch.cat([self.real[k], v]) for k, v in new.items()} if self.real else new
 
     def _rand(self, *shape, low=0.0, high=1.0):
         return low + (high - low) * torch.rand(*shape, generator=self.g)
@@ -87,6 +98,8 @@ class People:
             world.append(world[p] @ local[:, j])
         world = torch.stack(world, 1)
         betas = self._randn(n, 10) * 0.9
+        if self.shapes is not None:
+            betas = torch.where((self._rand(n) < 0.6)[:, None], self.shapes[torch.randint(len(self.shapes), (n,), generator=self.g)], betas)
         joints, rest = self.joints(world, betas)
         skin = self.template + torch.einsum("vdk,bk->bvd", self.directions, betas)
         shift = joints - (world @ rest[..., None])[..., 0]
@@ -96,7 +109,7 @@ class People:
         span = torch.deg2rad(self._rand(n, low=self.config.span_deg[0], high=self.config.span_deg[1]))
         points = points - points[:, _HIPS].mean(1, keepdim=True)
         points[..., 2] += torch.maximum(1.7 / (2 * torch.tan(span / 2)), 0.4 - points[..., 2].amin(1))[:, None]
-        seen, miss, trust = self.errors.make(points, self.g)
+        seen, miss, trust = self.errors[int(torch.randint(len(self.errors), (1,), generator=self.g))].make(points, self.g)
         flat = (points[..., :2] + miss * (points[..., 2:] / points[..., 2].mean(1)[:, None, None])) / points[..., 2:].clamp(min=0.2)
         seen, trust = self._legs_swapped(seen, trust)
         trust = self._hidden(trust)
@@ -142,6 +155,9 @@ class People:
     def _measured(self, n: int) -> Batch:
         """Measured pictures, half of them mirrored, shaken a little."""
         rows = torch.randint(len(self.real["trust"]), (n,), generator=self.g)
+        if 0 < self.exact < len(self.real["trust"]):            # as many of bodies that have our joints as of avatars
+            some = self._rand(n) < 0.5
+            rows = torch.where(some, len(self.real["trust"]) - 1 - rows % self.exact, rows)
         r = {k: v[rows] for k, v in self.real.items()}
         m = (self._rand(n) < 0.5)
         f3, d = torch.tensor([-1.0, 1, 1]), torch.diag(torch.tensor([-1.0, 1, 1]))
@@ -149,6 +165,9 @@ class People:
         world = pick(r["rotations"], d @ r["rotations"][:, torch.as_tensor(MIRROR)] @ d)
         flat, seen = pick(r["flat"], r["flat"][:, _SWAP] * f3[:2]), pick(r["world"], r["world"][:, _SWAP] * f3)
         trust = self._hidden(pick(r["trust"], r["trust"][:, _SWAP]))
+        roll = _turn(torch.deg2rad(self.config.roll_deg * self._randn(n)), 2)
+        world, seen = roll[:, None] @ world, seen @ roll.mT
+        flat = flat @ roll[:, :2, :2].mT
         size = (flat[:, _L["left_shoulder"]] - flat[:, _L["right_hip"]]).norm(dim=-1)[:, None, None]
         flat = flat + 0.015 * size * self._randn(*flat.shape)
         seen = seen + 0.008 * self._randn(*seen.shape)

@@ -8,13 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from neural.body import poses as named
 from neural.body.rotations import matrix_from_axis_angle
+from neural.contract.frames import BLENDER_FROM_BODY
 from neural.contract.joints import JOINT, SMPL_JOINTS, SMPL_PARENTS, mirrored
 
 from ..body.rig import BODY_FROM_ANNY, head_bones, joint_of_bone, t_pose_transforms
 from ..people.assets import PoseLibrary, load_poses
+from ..people.build.pose import pose_people
+from ..people.build.readout import model_rotations
+from ..people.casting import CastConfig, random_body, random_pose
 from .split import part_of_pose
 
 MIRROR = np.array(mirrored(SMPL_JOINTS))
@@ -177,6 +182,23 @@ class Sampler:
         both = ARMS["left"] + ARMS["right"]
         out[np.ix_(borrow, both)] = self.pick(len(borrow), rng)[:, both]
         return out
+
+
+def generated(generator, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 24, 3, 3) local rotations of poses as train/people casts them (standing for a photo, mixed limbs, library), with hinges, and
+    (n, 10) shapes of its bodies. generator: a train.people.generator.Generator."""
+    cast, base, choices = CastConfig(mixed_limbs=0.5), generator.pack.base, generator.choices
+    bone = {b: k for k, b in enumerate(base.bones)}
+    worlds, betas = [], []
+    for first in range(0, n, 256):
+        many = min(256, n - first)
+        with torch.no_grad():
+            turned = pose_people([random_pose(rng, choices, cast) for _ in range(many)], generator.pack.poses, base, base.heads.expand(many, -1, -1))
+            worlds.append(model_rotations(turned, base, bone).double().numpy())
+        k = np.stack([random_body(rng, choices, cast)[0] for _ in range(many)])
+        betas.append(base.betas_mean.numpy() + k @ base.betas.numpy())
+    world = BLENDER_FROM_BODY.T @ np.concatenate(worlds) @ BLENDER_FROM_BODY
+    return local_of(np.stack([hinged(w) for w in world])), np.concatenate(betas)
 
 
 def free_arms(n: int, rng: np.random.Generator) -> np.ndarray:

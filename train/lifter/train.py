@@ -18,13 +18,14 @@ from safetensors.torch import save_file
 from neural.body.model import BodyModel
 from neural.contract.errors import LikenessError
 from neural.contract.joints import SMPL_JOINTS
-from neural.nets.lifter.net import WEIGHTS, Lifted, Lifter
+from neural.nets.lifter.net import WEIGHTS, Lifted, Lifter, load
 
 from ..people.assets import assets_root
-from .people import Batch, People
-from .poses import Sampler
+from ..people.generator import Generator
+from .people import Batch, CameraConfig, People
+from .poses import Sampler, generated
 
-ERRORS = Path(__file__).with_name("errors.npz")
+ERRORS = tuple(Path(__file__).with_name(f"{name}.npz") for name in ("errors", "errors_people"))
 AXIS = torch.tensor([0 if any(k in n for k in ("collar", "shoulder", "elbow", "wrist", "hand")) else 1 for n in SMPL_JOINTS])
 """Which column of a joint's rotation points along its bone: x for arms, y elsewhere."""
 WEIGHT = torch.tensor([0.3 if "hand" in n or n in ("left_foot", "right_foot") else 0.6 if "wrist" in n else 1.0 for n in SMPL_JOINTS])
@@ -38,9 +39,25 @@ class TrainConfig:
     decay: float = 1e-4
     average: float = 0.998      # of the weights, for what is saved
     place: float = 4.0          # weight of the joints' places (metres) beside the likelihood of the rotations
+    real: float = 0.08          # part of a batch that are measured pictures, where there are any
 
 
-CONFIGS = {"cpu": TrainConfig(batch=384, poses=60_000), "gpu": TrainConfig(batch=4096, poses=400_000)}
+CONFIGS = {"cpu": TrainConfig(batch=384, poses=48_000), "gpu": TrainConfig(batch=4096, poses=400_000)}
+
+
+def make_pool(root: Path, poses: int, seed: int, keep: Path | None) -> tuple[np.ndarray, np.ndarray]:
+    """(poses, 24, 3, 3) local rotations, half as the generator casts them, half mixed by `poses.Sampler`; and shapes of the generator's
+    bodies. keep: file where they are kept for the next time."""
+    if keep is not None and keep.is_file():
+        with np.load(keep) as z:
+            return z["pool"], z["betas"]
+    rng = np.random.default_rng(seed)
+    local, betas = generated(Generator(root, "train"), poses // 2, rng)
+    pool = np.concatenate([local, Sampler(root, "train").sample(poses - poses // 2, rng)]).astype(np.float32)
+    if keep is not None:
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(keep, pool=pool, betas=betas.astype(np.float32))
+    return pool, betas
 
 
 def loss_of(out: Lifted, b: Batch, people: People, place: float) -> tuple[torch.Tensor, dict[str, float]]:
@@ -68,7 +85,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--checkpoint", type=Path, default=Path("out/lifter.pt"))
-    parser.add_argument("--errors", type=Path, default=ERRORS)
+    parser.add_argument("--errors", type=Path, nargs="+", default=ERRORS)
+    parser.add_argument("--start", type=Path, help="weights to begin with instead of random ones")
+    parser.add_argument("--pairs", type=Path, help="folder of train.lifter.photos")
+    parser.add_argument("--real", type=float, help="part of a batch that are measured pictures")
+    parser.add_argument("--pool", type=Path, help="file that keeps the poses for the next time")
     parser.add_argument("--assets")
     args = parser.parse_args(argv)
     try:
@@ -82,6 +103,8 @@ def main(argv: list[str] | None = None) -> int:
     device = "cuda" if args.config == "gpu" and torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
     net, average = Lifter().to(device), Lifter().to(device).eval()
+    if args.start:
+        net.load_state_dict(load(args.start).state_dict())
     average.load_state_dict(net.state_dict())
     solver = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.decay, betas=(0.9, 0.99))
     step, spent = 0, 0.0
@@ -93,8 +116,10 @@ def main(argv: list[str] | None = None) -> int:
         step, spent = state["step"], state["spent"]
         print(f"Goes on at step {step} after {spent / 60:.1f} minutes.")
     print("making poses", flush=True)
-    pool = Sampler(root, "train").sample(config.poses, np.random.default_rng(step))
-    people = People(BodyModel.load(), pool, args.errors, seed=step)
+    pool, shapes = make_pool(root, config.poses, step, args.pool)
+    people = People(BodyModel.load(), pool, args.errors, CameraConfig(real=config.real if args.real is None else args.real), step, shapes,
+                    sorted(args.pairs.glob("train_*.npz")) if args.pairs else [])
+    print(f"{len(pool)} poses, {len(people.real.get('trust', ()))} measured pictures", flush=True)
 
     def checkpoint() -> None:
         args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
