@@ -92,17 +92,20 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--canvas", type=int, default=1024, help="pixels; a power of two from 512")
     parser.add_argument("--full", action="store_true", help="2048, the paper's size, which the goals are about")
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="1 by default: two threads on a busy machine measure the machine")
     parser.add_argument("--out", metavar="FILE.json")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     canvas = 2048 if args.full else args.canvas
+    torch.set_num_threads(args.threads)
     if args.only:
         print(json.dumps(measure(args.only, canvas, args.repeats)))
         return 0
     rows = {}
     for what in ("plain", "paper", "compact", "compact-bf16", "cpu"):      # each in a process of its own: peaks do not mix
         done = subprocess.run([sys.executable, "-m", "benchmarks", "two_k", "--canvas", str(canvas), "--repeats",
-                               str(args.repeats if what in ("plain", "paper") else 4 * args.repeats), "--only", what], capture_output=True, text=True)
+                               str(args.repeats if what in ("plain", "paper") else 4 * args.repeats), "--only", what,
+                               "--threads", str(args.threads)], capture_output=True, text=True)
         if done.returncode:
             print(done.stderr, file=sys.stderr)
             return 1
