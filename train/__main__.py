@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 import sys
 
-NETS = {"lifter": "train.lifter.train", "people": "train.people.__main__", "photograph": "train.people.studio.photograph", "pack": "train.people.pack.__main__"}
+NETS = {"lifter": "train.lifter.train", "people": "train.people.__main__", "photograph": "train.people.studio.photograph", "pack": "train.people.pack.__main__",
+        "2k2k": "train.two_k.__main__"}
 """Name -> module with a `main(argv) -> int`."""
 
 

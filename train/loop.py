@@ -12,7 +12,7 @@ import os
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Callable, Protocol
+from typing import Any, Callable, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -26,11 +26,13 @@ class Task(Protocol):
     """What `run` needs of a network's trainer."""
 
     net: nn.Module
+    slow: dict[str, float]
+    """Start of a parameter's name -> factor of its rate (optional)."""
 
-    def batch(self, step: int, part: float) -> dict[str, Tensor]:
-        """Inputs and targets of a step, on the right device; part: 0 at the start of training, 1 at its end (curriculum)."""
+    def batch(self, step: int, part: float) -> Any:
+        """Inputs and targets of a step, on the right device, for `loss`; part: 0 at the start of training, 1 at its end (curriculum)."""
 
-    def loss(self, net: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, net: nn.Module, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to go down, and named numbers for the log."""
 
     def validate(self, net: nn.Module) -> dict[str, float]:
@@ -41,7 +43,8 @@ class Task(Protocol):
 class LoopConfig:
     """minutes: of training in all, resumed ones included; rate: AdamW's at its height; warm_steps; last: rate at the end, part of the height;
     decay; clip: largest norm of the gradient; average: moving average per step; validate_s, checkpoint_s, log_s: seconds between them;
-    bad_steps: steps in a row with a gradient that is no number before training is given up."""
+    bad_steps: steps in a row with a gradient that is no number before training is given up; half_on_cpu: bf16 on the CPU too (`fast_half`);
+    clip_each: `clip` is for each child of the network, so that one with large gradients does not silence the others."""
 
     minutes: float
     rate: float = 1e-3
@@ -54,6 +57,8 @@ class LoopConfig:
     checkpoint_s: float = 120.0
     log_s: float = 20.0
     bad_steps: int = 20
+    half_on_cpu: bool = False
+    clip_each: bool = False
 
 
 @dataclass
@@ -69,27 +74,26 @@ def run(task: Task, config: LoopConfig, out: Path, resume: bool = False, device:
     """Train until the minutes are over; returns the averaged network (also in out/average.safetensors). RuntimeError when it diverges."""
     out.mkdir(parents=True, exist_ok=True)
     net, average = task.net.to(device), _twin(task.net).to(device)
-    decayed = [p for p in net.parameters() if p.requires_grad and p.dim() > 1]
-    plain = [p for p in net.parameters() if p.requires_grad and p.dim() <= 1]
-    solver = torch.optim.AdamW([{"params": decayed, "weight_decay": config.decay}, {"params": plain, "weight_decay": 0.0}], lr=config.rate, betas=(0.9, 0.99))
+    solver = solver_of(net, config, getattr(task, "slow", {}))
     at = Progress()
     if resume and (out / "progress.json").is_file():
         at = restore(out, net, average, solver)
         say(f"goes on at step {at.step} after {at.seconds / 60:.1f} minutes")
-    log, half = Log(out, resume), torch.autocast("cuda", torch.bfloat16) if device.startswith("cuda") else torch.autocast("cpu", enabled=False)
+    log, kind = Log(out, resume), torch.device(device).type
+    half = torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or config.half_on_cpu)
     begin = time.monotonic() - at.seconds
     due = {"log": at.seconds + config.log_s, "validate": at.seconds + config.validate_s, "checkpoint": at.seconds + config.checkpoint_s}
-    total, seen = config.minutes * 60, {}
+    total, seen, validated = config.minutes * 60, {}, -1
     while at.seconds < total:
         part = at.seconds / total
         for group in solver.param_groups:
-            group["lr"] = rate_at(config, at.step, part)
+            group["lr"] = group["factor"] * rate_at(config, at.step, part)
         batch = task.batch(at.step, part)
         with half:
             loss, numbers = task.loss(net.train(), batch)
         solver.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(net.parameters(), config.clip)
+        norm = clipped(net, config)
         if math.isfinite(float(norm)):
             solver.step()
             follow(average, net, min(config.average, (at.step + 1) / (at.step + 10)))
@@ -104,19 +108,47 @@ def run(task: Task, config: LoopConfig, out: Path, resume: bool = False, device:
             seen[k] = 0.97 * seen.get(k, v) + 0.03 * v if math.isfinite(v) else seen.get(k, 0.0)
         if at.seconds > due["log"]:
             due["log"] = at.seconds + config.log_s
-            log.write("train", at, {**seen, "rate": solver.param_groups[0]["lr"], "norm": float(norm)})
+            log.write("train", at, {**seen, "rate": rate_at(config, at.step, part), "norm": float(norm)})
             say(f"{at.seconds / 60:6.1f} min  step {at.step:6d}  " + "  ".join(f"{k} {v:.4f}" for k, v in seen.items()))
         if at.seconds > due["validate"]:
             _validate(task, average, at, log, say)
+            validated = at.step
             due["validate"] = time.monotonic() - begin + config.validate_s
         if at.seconds > due["checkpoint"]:
             save(out, net, average, solver, at)
             due["checkpoint"] = time.monotonic() - begin + config.checkpoint_s
-    _validate(task, average, at, log, say)
+    if at.step != validated:
+        _validate(task, average, at, log, say)
     save(out, net, average, solver, at)
     log.picture()
     (out / "config.json").write_text(json.dumps(asdict(config), indent=1) + "\n", encoding="utf-8")
     return average
+
+
+def solver_of(net: nn.Module, config: LoopConfig, slow: dict[str, float]) -> torch.optim.Optimizer:
+    """AdamW on what is trained; vectors (gains, biases) do not decay."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, p in net.named_parameters():
+        if p.requires_grad:
+            factor = next((f for start, f in slow.items() if name.startswith(start)), 1.0)
+            groups.setdefault((factor, p.dim() > 1), []).append(p)
+    return torch.optim.AdamW([{"params": params, "factor": factor, "weight_decay": config.decay * many}
+                              for (factor, many), params in sorted(groups.items(), key=lambda g: g[0], reverse=True)], lr=config.rate, betas=(0.9, 0.99))
+
+
+def clipped(net: nn.Module, config: LoopConfig) -> Tensor:
+    """Shorten the gradients; returns their length before."""
+    groups: dict[str, list[nn.Parameter]] = {}
+    for name, p in net.named_parameters():
+        if p.requires_grad:
+            groups.setdefault(name.split(".")[0] if config.clip_each else "", []).append(p)
+    return torch.stack([nn.utils.clip_grad_norm_(params, config.clip) for params in groups.values()]).norm()
+
+
+def fast_half() -> bool:
+    """Whether this CPU computes in bf16 faster than in float32 (AVX512-BF16 or AMX); others only imitate it."""
+    known = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return any(ask is not None and ask() for ask in known)
 
 
 def rate_at(config: LoopConfig, step: int, part: float) -> float:

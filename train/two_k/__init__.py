@@ -1,0 +1,1 @@
+"""Trains COMPACT, our 2K2K, on synthetic people."""

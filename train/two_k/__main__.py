@@ -1,0 +1,163 @@
+"""`dev.py train 2k2k`: trains COMPACT on synthetic people.
+
+    dev.py train 2k2k --config cpu --minutes 150 --assets FOLDER          two cores, samples in out/two_k/samples
+    dev.py train 2k2k --config gpu --minutes 25 --assets people.pack      one GPU, samples drawn on it
+    … --resume                                                            goes on where it was (also with more minutes)
+    … --phase coarse|parts|depth                                          one phase only, for all the minutes
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from neural.contract.errors import LikenessError, OptionError
+from neural.nets.two_k.config import CONFIGS
+from neural.nets.two_k.net import TwoK
+
+from .. import loop
+from ..people.assets import assets_root
+from .plan import PLANS, Plan
+from .ship import export, ship
+from .sources import Disk, Live, Order, Producer, Source, fill, threads
+from .task import TRAINED, Phase, TwoKTask, fresh
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="dev.py train 2k2k", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--config", choices=tuple(PLANS), default="cpu")
+    parser.add_argument("--minutes", type=float, default=150.0, help="of training; the first samples are drawn before")
+    parser.add_argument("--phase", choices=("all", *TRAINED), default="all")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path("out/two_k"))
+    parser.add_argument("--samples", type=Path, help="folder of drawn samples (config cpu); default: OUT/samples")
+    parser.add_argument("--no-drawing", action="store_true", help="use the samples that are there, draw none")
+    parser.add_argument("--threads", type=int, help="of this process (config cpu); default: all cores, less one while samples are drawn")
+    parser.add_argument("--batch", type=int, help="samples in a batch; default: the config's")
+    parser.add_argument("--ship", action="store_true", help="put the weights into neural/weights")
+    parser.add_argument("--assets", help="asset folder or pack file; default: the environment variable LIKENESS_ASSETS")
+    args = parser.parse_args(argv)
+    try:
+        train(args, PLANS[args.config])
+    except LikenessError as error:
+        print(f"{error.message} {error.remedy}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def train(args: argparse.Namespace, plan: Plan, say=lambda text: print(text, flush=True)) -> Path:
+    """All wanted phases; returns the exported weights."""
+    if plan.device == "cuda" and not torch.cuda.is_available():
+        raise OptionError("option.device", "There is no CUDA GPU here.", "Use --config cpu.")
+    wanted = [p for p in plan.phases if args.phase in ("all", p.name)]
+    samples = args.samples or args.out / "samples"
+    source: Source
+    producer = None
+    if plan.fresh:
+        source = Disk(samples)
+        if not args.no_drawing:
+            producer = _draw(args, plan, wanted, samples, say)
+    else:
+        source = Live(_assets(args), "train", plan.device)
+    net = start(args.out, CONFIGS[plan.net], wanted[0].name, plan)
+    try:
+        for phase in wanted:
+            minutes = args.minutes * (phase.share if args.phase == "all" else 1.0)
+            net = _train_phase(args, plan, phase, minutes, net, source, producer, say)
+            size = export(net, args.out / "two_k.safetensors")
+            say(f"{args.out / 'two_k.safetensors'}: {size / 1e6:.1f} MB after phase '{phase.name}'")
+    finally:
+        if producer is not None:
+            producer.stop()
+    if args.ship:
+        command = f"python3 dev.py train 2k2k --config {args.config} --minutes {args.minutes:g}"
+        say(f"{ship(net, plan.net, command, last_scores(args.out / wanted[-1].name))} ships")
+    return args.out / "two_k.safetensors"
+
+
+def start(out: Path, config, first: str, plan: Plan) -> TwoK:
+    """A fresh network, or what the phases before the first wanted one have left."""
+    net = fresh(config)
+    before = [p.name for p in plan.phases][:[p.name for p in plan.phases].index(first)]
+    if before:
+        file = out / before[-1] / "average.safetensors"
+        if not file.is_file():
+            raise OptionError("option.phase", f"Phase '{first}' needs the results of phase '{before[-1]}', which are not in {out}.",
+                              f"Train phase '{before[-1]}' first, or all of them.")
+        net.load_state_dict(load_file(str(file)))
+    return net
+
+
+def _assets(args: argparse.Namespace) -> str | Path:
+    return args.assets if args.assets and Path(args.assets).is_file() else assets_root(args.assets)
+
+
+def _draw(args: argparse.Namespace, plan: Plan, wanted: list[Phase], samples: Path, say) -> Producer:
+    """Draw what the first phase needs, on all cores; the rest goes on beside the training."""
+    assets, minutes = _assets(args), args.minutes
+    canvases = list(dict.fromkeys(c[1] for p in wanted for c in p.canvas))
+    rate = dict(plan.fresh)
+    count = lambda canvas: max(round(rate[canvas] * minutes) // 32 * 32, plan.first if canvas == canvases[0] else plan.first // 4)
+    torch.set_num_threads(1)
+    began = time.monotonic()
+    fill(assets, samples, [Order("val", canvases[0], plan.held), Order("train", canvases[0], plan.first)], workers=2, say=say)
+    say(f"first samples after {time.monotonic() - began:.0f} s")
+    later = [Order("train", canvases[0], count(canvases[0]) - plan.first, plan.first)]
+    later += [o for c in canvases[1:] for o in (Order("val", c, plan.held), Order("train", c, count(c)))]
+    return Producer(assets, samples, [o for o in later if o.count > 0])
+
+
+def _train_phase(args, plan: Plan, phase: Phase, minutes: float, net: TwoK, source: Source, producer: Producer | None, say) -> TwoK:
+    canvas = phase.canvas[-1][1]
+    held = _held(args, plan, canvas, source, producer, say)
+
+    def called(step: int) -> None:
+        if plan.device == "cpu" and step % 20 == 0:
+            if producer is not None:
+                producer.check()
+            if args.threads:
+                torch.set_num_threads(args.threads)
+            else:
+                threads(busy=producer is not None and producer.working)
+
+    half = plan.device == "cuda" or loop.fast_half()
+    if args.batch:
+        phase = replace(phase, canvas=tuple((start, side, args.batch) for start, side, _ in phase.canvas))
+    task = TwoKTask(net, phase, source, held, plan.device, called=called, half=half)
+    called(0)
+    say(f"phase '{phase.name}': {minutes:.1f} minutes, canvas {canvas}{', bf16' if half else ''}")
+    average = loop.run(task, plan.loop(phase, minutes, half), args.out / phase.name, args.resume, plan.device, say)
+    out = TwoK(net.config)
+    out.load_state_dict({k: v.cpu() for k, v in average.state_dict().items()})
+    return out
+
+
+def _held(args, plan: Plan, canvas: int, source: Source, producer: Producer | None, say) -> dict[str, torch.Tensor]:
+    """Validation samples; waits for a producer that has not come so far."""
+    if isinstance(source, Live):
+        val = Live(_assets(args), "val", plan.device)
+        made = [val.samples(canvas, range(k, min(k + 8, plan.held))) for k in range(0, plan.held, 8)]
+        return {name: torch.cat([m[name] for m in made]).cpu() for name in made[0]}
+    need = ((("val", plan.held), ("train", plan.first // 4)))
+    while any(len(source.of(canvas, part)) < count for part, count in need) and producer is not None and producer.working:
+        say(f"waits for samples of {canvas} pixels")
+        time.sleep(10)
+    return source.held(canvas, min(plan.held, max(len(source.of(canvas, "val")), 1)))
+
+
+def last_scores(folder: Path) -> dict[str, float]:
+    """The last validation of a phase."""
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    last = [r for r in rows if r["kind"] == "validate"][-1]
+    return {k: v for k, v in last.items() if k not in ("kind", "step", "minutes")}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""Where samples come from: drawn as they are needed (GPU), or from a folder that other processes fill meanwhile (CPU)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Protocol, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..people.generator import Generator, GeneratorConfig
+from ..people.produce import produce
+from ..people.shards import Shards
+from .data import FIELDS
+
+
+class Source(Protocol):
+    def draw(self, canvas: int, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Random samples (data.FIELDS) of that canvas."""
+
+
+class Live:
+    """Every sample is new."""
+
+    def __init__(self, assets: str | Path, part: str, device: str):
+        self.assets, self.part, self.device = assets, part, device
+        self.generators: dict[int, Generator] = {}
+
+    def samples(self, canvas: int, seeds: Sequence[int]) -> dict[str, Tensor]:
+        if canvas not in self.generators:                          # small ones draw finer: both then cost the same and show the same
+            self.generators[canvas] = Generator(self.assets, self.part, GeneratorConfig(canvas, supersample=2 if canvas <= 256 else 1), self.device)
+        made = self.generators[canvas](seeds)
+        return {name: made[name] for name in FIELDS}
+
+    def draw(self, canvas: int, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        return self.samples(canvas, rng.integers(1 << 20, 1 << 40, count).tolist())
+
+
+class Disk:
+    """Samples of a folder, drawn with putting back; looks for new ones every `look_s` seconds."""
+
+    def __init__(self, root: Path, device: str = "cpu", look_s: float = 20.0):
+        self.root, self.device, self.look_s = Path(root), device, look_s
+        self.shards: dict[int, Shards] = {}
+        self.looked = time.monotonic()
+
+    def of(self, canvas: int, part: str = "train") -> Shards:
+        return Shards(folder_of(self.root, part, canvas), FIELDS)
+
+    def draw(self, canvas: int, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        """ValueError when there is no sample yet."""
+        if canvas not in self.shards:
+            self.shards[canvas] = self.of(canvas)
+        shards = self.shards[canvas]
+        if time.monotonic() - self.looked > self.look_s or not len(shards):
+            shards.refresh()
+            self.looked = time.monotonic()
+        if not len(shards):
+            raise ValueError(f"there are no samples of {canvas} pixels in {self.root}")
+        return self._read(shards, rng.integers(len(shards), size=count).tolist())
+
+    def held(self, canvas: int, count: int) -> dict[str, Tensor]:
+        """The first samples of part "val"."""
+        shards = self.of(canvas, "val")
+        if len(shards) < count:
+            raise ValueError(f"only {len(shards)} of {count} validation samples of {canvas} pixels are in {self.root}")
+        return self._read(shards, list(range(count)))
+
+    def _read(self, shards: Shards, rows: list[int]) -> dict[str, Tensor]:
+        sample = shards.batch(rows)
+        return {name: sample[name].to(self.device) for name in FIELDS}
+
+
+def folder_of(root: Path, part: str, canvas: int) -> Path:
+    return Path(root) / f"{part}-{canvas}"
+
+
+@dataclass(frozen=True)
+class Order:
+    """Samples to be drawn into a folder: seeds first … first + count - 1."""
+
+    part: str
+    canvas: int
+    count: int
+    first: int = 0
+
+
+def fill(assets: str | Path, root: Path, orders: Sequence[Order], workers: int = 1, say: Callable[[str], None] = print) -> None:
+    """Draw what is not there yet; returns when all is done."""
+    for order in orders:
+        produce(assets, folder_of(root, order.part, order.canvas), order.part, range(order.first, order.first + order.count), order.canvas,
+                batch=4, workers=workers, fields=FIELDS, say=lambda text: say(f"{order.part} {order.canvas}: {text}"))
+
+
+class Producer:
+    """`fill` in a process of its own, so that training may begin; ends with this process at the latest."""
+
+    def __init__(self, assets: str | Path, root: Path, orders: Sequence[Order]):
+        self.process = multiprocessing.get_context("spawn").Process(target=fill, args=(str(assets), root, tuple(orders)), daemon=True)
+        self.process.start()
+
+    @property
+    def working(self) -> bool:
+        return self.process.is_alive()
+
+    def check(self) -> None:
+        """RuntimeError when it died before it was done."""
+        if not self.working and self.process.exitcode:
+            raise RuntimeError(f"the process that draws samples ended with status {self.process.exitcode}")
+
+    def stop(self) -> None:
+        if self.process.is_alive():
+            self.process.terminate()
+        self.process.join()
+
+
+def threads(busy: bool) -> None:
+    """All cores for training, less one for a producer."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(cores - busy, 1))
