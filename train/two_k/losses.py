@@ -83,7 +83,7 @@ def slopes_of(normals: Tensor, depth: Tensor, rays: Tensor, focal: Tensor) -> tu
     pixel, and where they are meant (B, 2, H, W): a surface seen edge-on has none."""
     n = slopes(normals, rays).unflatten(1, (2, 3))
     along = n[:, :, 2] * n.new_tensor([-1.0, 1.0]).view(1, 2, 1, 1)       # front normals look to the camera
-    flat = along > 0.25
+    flat = (along > 0.25) & (normals.unflatten(1, (2, 3))[:, :, 2].abs() > 0.05)   # those laid onto the horizon are not exact
     k = (1 + depth / focal.view(-1, 1, 1, 1)) / torch.where(flat, n[:, :, 2], 1)
     return -n[:, :, 0] * k, -n[:, :, 1] * k, flat.float()
 
