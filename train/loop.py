@@ -132,8 +132,9 @@ def solver_of(net: nn.Module, config: LoopConfig, slow: dict[str, float]) -> tor
         if p.requires_grad:
             factor = next((f for start, f in slow.items() if name.startswith(start)), 1.0)
             groups.setdefault((factor, p.dim() > 1), []).append(p)
-    return torch.optim.AdamW([{"params": params, "factor": factor, "weight_decay": config.decay * many}
-                              for (factor, many), params in sorted(groups.items(), key=lambda g: g[0], reverse=True)], lr=config.rate, betas=(0.9, 0.99))
+    rows = [{"params": params, "factor": factor, "weight_decay": config.decay * many}
+            for (factor, many), params in sorted(groups.items(), key=lambda g: g[0], reverse=True)]
+    return torch.optim.AdamW(rows, lr=config.rate, betas=(0.9, 0.99))
 
 
 def clipped(net: nn.Module, config: LoopConfig) -> Tensor:
@@ -232,7 +233,8 @@ class Log:
 
     def write(self, kind: str, at: Progress, numbers: dict[str, float]) -> None:
         with self.file.open("a", encoding="utf-8") as f:
-            f.write(json.dumps({"kind": kind, "step": at.step, "minutes": round(at.seconds / 60, 3), **{k: round(float(v), 6) for k, v in numbers.items()}}) + "\n")
+            row = {"kind": kind, "step": at.step, "minutes": round(at.seconds / 60, 3), **{k: round(float(v), 6) for k, v in numbers.items()}}
+            f.write(json.dumps(row) + "\n")
 
     def picture(self) -> Path | None:
         """One panel a name, training thin, validation with dots."""

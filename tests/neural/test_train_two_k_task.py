@@ -109,8 +109,8 @@ def _folder(root, canvas=256):
 
 
 def args_of(tmp_path, **kw):
-    return SimpleNamespace(**{"config": "cpu", "minutes": 0.02, "phase": "coarse", "resume": False, "out": tmp_path / "out", "samples": tmp_path / "s",
-                              "no_drawing": True, "ship": False, "assets": None, "threads": 1, "batch": 1, **kw})
+    return SimpleNamespace(**{"config": "cpu", "minutes": 0.02, "phase": "coarse", "resume": False, "out": tmp_path / "out",
+                              "samples": tmp_path / "s", "no_drawing": True, "ship": False, "assets": None, "threads": 1, "batch": 1, **kw})
 
 
 TINY = Plan("tiny", "cpu", (Phase("coarse", ((0.0, 256, 1),), 1.0, 1e-3),), held=2, average=0.9)

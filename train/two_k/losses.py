@@ -88,7 +88,8 @@ def slopes_of(normals: Tensor, depth: Tensor, rays: Tensor, focal: Tensor) -> tu
     return -n[:, :, 0] * k, -n[:, :, 1] * k, flat.float()
 
 
-def depth_loss(raw: Tensor, t: Targets, w: Weights = WEIGHTS, rays: Tensor | None = None, focal: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+def depth_loss(raw: Tensor, t: Targets, w: Weights = WEIGHTS, rays: Tensor | None = None,
+               focal: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
     """raw (B, 5, H, W); t of the same size. With rays and focal the slopes are those of the true normals, which have finer folds than
     the depths; without, those of the true depths."""
     raw = raw.float()

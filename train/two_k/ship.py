@@ -52,9 +52,11 @@ def ship(net: TwoK, config: str, command: str, scores: dict[str, float], folder:
     file.with_suffix(".md").write_text(CARD.format(config=config, millions=millions, command=command, scores=table), encoding="utf-8")
     listed = folder / "weights.toml"
     text = listed.read_text(encoding="utf-8") if listed.is_file() else ""
-    said = ", ".join(f"{name} {value:.3g} (body {scores[f'body_{name}']:.3g})" for name, value in scores.items() if f"body_{name}" in scores)
+    said = ", ".join(f"{name} {value:.3g} (body {scores[f'body_{name}']:.3g})" for name, value in scores.items()
+                     if f"body_{name}" in scores)
     row = (f'[two_k]\nfile = "{file.name}"\nbytes = {size}\nsha256 = "{hashlib.sha256(file.read_bytes()).hexdigest()}"\n'
-           f'what = "photo, matte and fitted body -> normals, depth and mask of both sides"\ntrained_by = "{command}"\nscores = "other poses: {said}"\n')
+           f'what = "photo, matte and fitted body -> normals, depth and mask of both sides"\n'
+           f'trained_by = "{command}"\nscores = "other poses: {said}"\n')
     text = re.sub(r"\[two_k\]\n(?:[^\[\n].*\n|\n(?!\[))*", "", text).rstrip("\n")
     listed.write_text((text + "\n\n" if text else "") + row, encoding="utf-8")
     return file

@@ -75,11 +75,13 @@ class TwoKTask:
             child.requires_grad_(name in TRAINED[phase.name])
         if phase.name == "coarse":                                 # normals are learnt from normals: the gradients of depth are far larger
             self.net.ImgNorm_to_Dep.register_forward_pre_hook(lambda module, given: (given[0], given[1].detach()))
-        self.phase, self.source, self.held, self.device, self.seed, self.change, self.called, self.half = phase, source, held, device, seed, change, called, half
+        self.phase, self.source, self.held, self.device, self.seed = phase, source, held, device, seed
+        self.change, self.called, self.half, self.coin = change, called, half, 1.0
 
     def batch(self, step: int, part: float) -> Batch:
         self.called(step)
         rng = np.random.default_rng((self.seed, tuple(TRAINED).index(self.phase.name), step))
+        self.coin = float(rng.random())
         canvas, count = self.phase.now(part)
         sample = self.source.draw(canvas, count, rng)
         sample = mirror(sample, torch.as_tensor(rng.random(count) < self.change.mirror, device=self.device))
@@ -117,10 +119,9 @@ class TwoKTask:
             raw = coarse.raw.float()
         side = inputs.image.shape[-1]
         rays = ours.rays_of(inputs, side)
-        loss, numbers = depth_loss(net.fine(inputs, replace(coarse, raw=raw), normals), targets, rays=rays, focal=inputs.rays[:, 0])
-        # from half the coarse size too: the step learns to work on its own results, at more resolutions than the canvas has
-        low, _ = depth_loss(net.fine(inputs, replace(coarse, raw=F.avg_pool2d(raw, 2)), normals), targets, rays=rays, focal=inputs.rays[:, 0])
-        return (loss + low) / 2, numbers
+        # often from half the coarse size: the step learns to work on its own results, at more resolutions than the canvas has
+        start = F.avg_pool2d(raw, 2) if self.coin < 0.5 else raw
+        return depth_loss(net.fine(inputs, replace(coarse, raw=start), normals), targets, rays=rays, focal=inputs.rays[:, 0])
 
     def validate(self, net: TwoK) -> dict[str, float]:
         """Means over people; body_*: the fitted body alone; coarse_* in the later phases: without what this phase adds."""
