@@ -12,7 +12,7 @@ from pathlib import Path
 import bpy
 
 from ..neural.contract.errors import LikenessError, OptionError
-from ..neural.contract.job import DEVICES, PRESETS, SURFACES, JobOptions
+from ..neural.contract.job import DEPTHS, DEVICES, PRESETS, SURFACES, JobOptions
 
 COMMAND = "likeness"
 SUFFIXES = (".blend", ".glb", ".fbx")
@@ -25,6 +25,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=tuple(PRESETS), default="standard", help="how large and how fine")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="what computes")
     parser.add_argument("--surface", choices=SURFACES, default="depth", help="how the surface is made")
+    parser.add_argument("--depth", choices=DEPTHS, default="auto", help="how depth is found: networks, or the inflated body")
     parser.add_argument("--body", metavar="PATH", help="your own SMPL body (.npz or .pkl)")
     parser.add_argument("--no-face", action="store_true", help="leave the face refinement out")
     parser.add_argument("--height", type=float, metavar="M", help="height of the person in metres")
@@ -36,7 +37,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
 
 def job_options(args: argparse.Namespace) -> JobOptions:
     """JobOptions of parsed arguments; OptionError when a value cannot be."""
-    return JobOptions(preset=args.preset, device=args.device, surface=args.surface,
+    return JobOptions(preset=args.preset, device=args.device, surface=args.surface, depth=args.depth,
                       body=str(Path(args.body).absolute()) if args.body else None, face=not args.no_face,
                       height_m=args.height, seed=args.seed, person=args.person, stitch=args.stitch,
                       mask=str(Path(args.mask).absolute()) if args.mask else None).checked()

@@ -26,7 +26,7 @@ READS = {  # which options decide a stage's own result, beyond its inputs
     "s01_photo": (),
     "s02_person": ("preset", "person", "person_at", "mask"),
     "s03_body": ("body", "height_m", "seed"),
-    "s04_coarse": ("preset", "device", "surface", "seed"), "s05_parts": ("device",), "s06_depth": ("device",),
+    "s04_coarse": ("preset", "device", "depth", "surface", "seed"), "s05_parts": ("device",), "s06_depth": ("device",),
     "s07_points": (), "s08_face": ("face", "device"),
     "s09_surface": ("preset", "surface", "stitch", "device"),
     "s10_texture": ("preset", "device", "seed"), "s11_rig": (),

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from .body.model import BodyModel
+from .contract import engine
+from .contract.errors import OptionError, WeightsError
 from .nets.landmarks import LandmarkNets
+from .nets.two_k import weights as two_k_weights
+from .nets.two_k.net import TwoK
+
+SHIPPED = Path(__file__).parent / "weights"
+"""Weights that ship; weights.toml there says what they are."""
+
+
+def imported_folder() -> Path:
+    """Where a person's imported official checkpoints lie (neural.checkpoint); LIKENESS_WEIGHTS overrides it."""
+    own = os.environ.get("LIKENESS_WEIGHTS")
+    return Path(own) if own else engine.default_folder(SHIPPED.parents[1]).parent / "weights"
+
+
+@dataclass(frozen=True)
+class TwoKModel:
+    """A 2K2K network ready to run, on `device`. file: name of its weights; kind: "compact" (ours) or "paper"."""
+
+    net: TwoK
+    file: str
+    kind: str
+    device: str
 
 
 class Models:
     """Passed to stages as `nets`.
 
-    landmarks    the LiteRT models of s02.
-    body(path)   the body model that ships (None), or the person's own.
+    landmarks       the LiteRT models of s02.
+    body(path)      the body model that ships (None), or the person's own.
+    two_k(depth)    the networks of s04 to s06 for JobOptions.depth; None = the body prior.
     """
 
-    def __init__(self, device: str = "cpu"):
+    def __init__(self, device: str = "cpu", shipped: Path = SHIPPED, imported: Path | None = None):
         self.device = device
+        self._shipped, self._imported = shipped, imported or imported_folder()
         self._landmarks: LandmarkNets | None = None
         self._bodies: dict[str | None, BodyModel] = {}
+        self._two_k: dict[Path, TwoKModel] = {}
 
     @property
     def landmarks(self) -> LandmarkNets:
@@ -32,7 +64,46 @@ class Models:
             self._bodies[key] = BodyModel.load(path)
         return self._bodies[key]
 
+    def two_k_file(self, depth: str) -> Path | None:
+        """The weights that JobOptions.depth means, None for the body prior.
+
+        "auto": those that ship, if any. "2k2k": an imported official checkpoint, else those that ship. Raises OptionError option.depth-unavailable.
+        """
+        shipped, imported = self._shipped / "two_k.safetensors", self._imported / "2k2k.safetensors"
+        order = {"auto": (shipped,), "2k2k": (imported, shipped)}.get(depth, ())
+        found = next((f for f in order if f.is_file()), None)
+        if found is None and depth == "2k2k":
+            raise OptionError("option.depth-unavailable", "The 2K2K networks have no weights in this version.",
+                              "Use the depth 'auto' or 'body-prior', or import an official 2K2K checkpoint.")
+        return found
+
+    def two_k(self, depth: str) -> TwoKModel | None:
+        """The networks that JobOptions.depth means. Errors: as two_k_file; WeightsError weights.unreadable, weights.wrong-net."""
+        file = self.two_k_file(depth)
+        if file is None:
+            return None
+        if file not in self._two_k:
+            if file.parent == self._shipped:
+                _unchanged(file)
+            device = "cuda" if self.device == "cuda" else "cpu"           # operations that MPS lacks: the CPU is right everywhere
+            net = two_k_weights.load(file)
+            fast = net.for_inference(dtype=torch.bfloat16 if device == "cuda" else torch.float32).to(device)
+            self._two_k[file] = TwoKModel(fast, file.name, "compact" if net.config.ours else "paper", device)
+        return self._two_k[file]
+
     def release(self) -> None:
         """Forget everything that is loaded."""
         self._landmarks = None
         self._bodies.clear()
+        self._two_k.clear()
+
+
+def _unchanged(file: Path) -> None:
+    """A file that weights.toml lists must be the listed one. Raises WeightsError weights.unreadable."""
+    listed = file.parent / "weights.toml"
+    row = tomllib.loads(listed.read_text("utf-8")).get(file.stem) if listed.is_file() else None
+    if row is None:
+        return
+    with open(file, "rb") as f:
+        if hashlib.file_digest(f, "sha256").hexdigest() != row["sha256"]:
+            raise WeightsError("weights.unreadable", f"The weights '{file.name}' are damaged.", "Install the extension again.")

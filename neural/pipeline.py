@@ -45,6 +45,7 @@ class Pipeline:
             raise OptionError("option.surface-unavailable",
                               f"The surface '{options.surface}' has no trained network in this version.",
                               "Use the surface 'depth'.")
+        self.models.two_k_file(options.depth)        # says now, not after the body's fit, that weights are missing
         began = time.perf_counter()
         report = Report(photo.name, options, self.device)
         for code, message in warnings:               # what the worker had to do before this try
@@ -120,6 +121,7 @@ class StageRunner:
             return ""
         options = self.context.options
         files = tuple(Path(p) for p in {"s02_person": (options.mask,), "s03_body": (options.body,)}.get(name, ()) if p)
+        files += tuple(f for i in inputs if name == "s04_coarse" and isinstance(i, Models) for f in [i.two_k_file(options.depth)] if f)
         known = [photo_key(source)] if source else [self.keys[id(i)] for i in inputs if id(i) in self.keys]
         return stage_key(name, options, known, files)
 

@@ -38,6 +38,7 @@ PRESETS = {
 }
 
 SURFACES = ("depth", "pifuhd", "neural-code")
+DEPTHS = ("auto", "2k2k", "body-prior")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -48,6 +49,8 @@ class JobOptions:
     preset: str = "standard"          # a key of PRESETS
     device: str = "auto"              # one of DEVICES
     surface: str = "depth"            # one of SURFACES
+    depth: str = "auto"               # one of DEPTHS; auto = the 2K2K networks that ship, else body-prior; 2k2k = an imported
+                                      # official checkpoint first
     stitch: bool = False              # True: direct stitch of the two height fields instead of screened Poisson
     body: str | None = None           # path of the person's own SMPL .npz/.pkl; None = the body that ships
     face: bool = True                 # face refinement, where its network is there
@@ -67,6 +70,7 @@ class JobOptions:
         choose("preset", self.preset, PRESETS)
         choose("device", self.device, DEVICES)
         choose("surface", self.surface, SURFACES)
+        choose("depth", self.depth, DEPTHS)
         if self.height_m is not None and not 0.4 <= self.height_m <= 2.8:
             raise OptionError("option.height", f"A height of {self.height_m:g} m is not that of a person.",
                               "Give the height in metres, between 0.4 and 2.8.")

@@ -14,14 +14,15 @@ from .folds import fold_relief
 from .layers import PIECES
 from .prior import Prior, build
 
-__all__ = ["prior_of", "figure_of", "compose"]
+__all__ = ["prior_of", "figure_of", "compose", "remembered", "forget"]
 
 _last: dict[str, tuple] = {}
 """The results for the newest person only (stages s04 to s07 ask one after the other), held no longer than the person
 itself: when a job ends, fails or is cancelled, its person goes, and what is remembered goes with it."""
 
 
-def _remembered(kind: str, person, body, make):
+def remembered(kind: str, person, body, make):
+    """make(), or what it gave the last time for the same two objects."""
     known = _last.get(kind)
     if known is None or known[0]() is not person or known[1]() is not body:
         _last.pop(kind, None)
@@ -34,12 +35,12 @@ def _remembered(kind: str, person, body, make):
 def prior_of(person, body, context) -> Prior:
     """The inflated pieces (a pure function of person and body; the newest is remembered)."""
     device = context.device if context.device == "cuda" else "cpu"
-    return _remembered("prior", person, body, lambda: build(person, body, device=device))
+    return remembered("prior", person, body, lambda: build(person, body, device=device))
 
 
 def figure_of(person, body, context) -> Composed:
     """Front and back maps on the full canvas (S x S), as `prior_of`."""
-    return _remembered("figure", person, body, lambda: _finished(person, body, prior_of(person, body, context)))
+    return remembered("figure", person, body, lambda: _finished(person, body, prior_of(person, body, context)))
 
 
 def _finished(person, body, prior: Prior) -> Composed:
@@ -86,5 +87,5 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def forget(kind: str) -> None:
-    """Drop "prior" or "figure" early (called when the last stage has it)."""
+    """Drop "prior", "figure" or "two_k" early (called when the last stage has it)."""
     _last.pop(kind, None)

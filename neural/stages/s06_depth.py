@@ -10,6 +10,8 @@ import numpy as np
 from ..context import Context
 from ..contract.errors import SurfaceError
 from ..geometry import figure
+from ..geometry.predicted import outline, sides
+from ..nets.two_k.passes import method_of, passes_of
 from .s02_person import Person
 from .s03_body import Body
 from .s04_coarse import Coarse
@@ -39,20 +41,44 @@ class Depths:
 
 
 def fine_depth(person: Person, body: Body, coarse: Coarse, normals: Normals, nets, context: Context) -> Depths:
-    """Depth on the full canvas. Method `body-prior`: the inflated body, no network (`+face`, `+shading`: see s05).
+    """Depth on the full canvas. Method `2k2k(...)`, where s04's was: low frequencies of the high-resolution network, detail of the
+    normals. `body-prior`: the inflated body (`+face`, `+shading`: see s05).
 
     Raises SurfaceError when nothing of the person is left.
     """
     context.step(0, 1)
+    model = nets.two_k(context.options.depth) if coarse.method.startswith("2k2k") else None
+    if model is not None:
+        return _networks(person, body, normals, model, context)
     maps = figure.figure_of(person, body, context)
     figure.forget("figure")
     mask = np.isfinite(maps.front) & np.isfinite(maps.back)
     if not mask.any():
-        raise SurfaceError("surface.empty", "The person's outline and the fitted body do not meet.",
-                           "Correct the mask of the person, or try another photo.")
+        raise _nothing()
     side = person.camera.width
     trust = cv2.resize(coarse.confidence, (side, side), interpolation=cv2.INTER_LINEAR)
     context.step(1, 1)
     owners = (np.where(mask, owner + 1, 0).astype(np.uint8) for owner in (maps.owner_front, maps.owner_back))
     return Depths(maps.front.astype(np.float32), maps.back.astype(np.float32), mask,
                   np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32), maps.method, (), *owners)
+
+
+def _nothing() -> SurfaceError:
+    return SurfaceError("surface.empty", "The person's outline and the fitted body do not meet.",
+                        "Correct the mask of the person, or try another photo.")
+
+
+def _networks(person: Person, body: Body, normals: Normals, model, context: Context) -> Depths:
+    maps = passes_of(model, person, body, context).maps()
+    figure.forget("two_k")
+    context.step(0.6, 1)
+    probability, trust = (m[0, 0].float().cpu().numpy() for m in (maps.mask, maps.confidence))
+    front, back = maps.depth[0].float().cpu().numpy()
+    known = (normals.front != 0).any(-1) & (normals.back != 0).any(-1) & (front > 0) & (back > 0)
+    mask = outline(person, probability) & known
+    if not mask.any():
+        raise _nothing()
+    done = sides(person, body, front, back, normals.front, normals.back, mask, model.device)
+    context.step(1, 1)
+    return Depths(done.front, done.back, mask, np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32), method_of(model), (model.file,),
+                  done.piece_front, done.piece_back)

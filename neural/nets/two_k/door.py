@@ -116,7 +116,7 @@ def compact_maps(view: View, normals: Tensor, raw: Tensor) -> Maps:
     error, tilt = depth_scale(raw[:, 3:]) * metres, torch.exp(normals[:, 6:])
     mask = torch.sigmoid(raw[:, 2:3])
     sure = torch.exp(-(error / DOUBT_M + tilt / DOUBT).mean(1, keepdim=True) / 2)
-    return Maps(_sided(normals[:, :6]), depth, mask, error, tilt, mask * sure)
+    return Maps(sided(normals[:, :6]), depth, mask, error, tilt, mask * sure)
 
 
 PERCENT = 0.01
@@ -138,7 +138,7 @@ def depth_target(view: View, front: Tensor, back: Tensor) -> Tensor:
     return (z - view.pelvis[:, None, None, None]) / view.unit[:, None, None, None]
 
 
-def _sided(normals: Tensor) -> Tensor:
+def sided(normals: Tensor) -> Tensor:
     """Front normals look to the camera, back ones away: those that do not are laid onto the horizon."""
     n = normals.unflatten(1, (2, 3)).clone()
     n[:, 0, 2].clamp_(max=0)
@@ -172,19 +172,29 @@ def _to_official(picture: Tensor) -> Tensor:
     return F.interpolate(picture, (OFFICIAL, OFFICIAL), mode="bicubic", align_corners=False).clamp(0, 1)
 
 
+def paper_normals(view: View, normals: Tensor) -> Tensor:
+    """PAPER's pseudo-normals (B, 6, n, n), coarse or merged -> (B, 6, s, s) unit, camera axes; s as in paper_maps."""
+    canvas = normals.shape[-1]
+    both = torch.cat([units.true_normals(normals[:, 3 * k:3 * k + 3], canvas, canvas, bool(k)) for k in (0, 1)], 1)
+    return unit(_small(view, both))
+
+
+def _small(view: View, x: Tensor) -> Tensor:
+    side = view.image.shape[-1]
+    return x if x.shape[-1] <= side else F.interpolate(x, (side, side), mode="area")
+
+
 def paper_maps(view: View, output: Output) -> Maps:
-    """PAPER's output in metres, at the view's own size. Its depth is the length of the ray of its own camera; here the depth relief is
-    carried to the view's camera, with the pelvis where the paper has the centroid."""
+    """PAPER's output in metres, at the view's own size (coarse output: at its own, where that is smaller). Its depth is the length of the
+    ray of its own camera; here the depth relief is carried to the view's camera, with the pelvis where the paper has the centroid."""
     side, canvas = view.image.shape[-1], output.raw.shape[-1]
     done = final(output.raw).masked()
     ray = torch.as_tensor(units.unit_rays(canvas)[..., 2], dtype=output.raw.dtype, device=output.raw.device)
     z = units.ray_length(torch.cat([done.front, done.back], 1), canvas) * ray - 1
     metres = z * units.focal(canvas) * (view.pelvis * side / canvas / view.focal)[:, None, None, None].to(z) + view.pelvis.to(z)[:, None, None, None]
-    normals = torch.cat([units.true_normals(output.normals[:, 3 * k:3 * k + 3], canvas, canvas, bool(k)) for k in (0, 1)], 1)
-    small = lambda x: x if side == canvas else F.interpolate(x, (side, side), mode="area")
     unknown = torch.full_like(metres, torch.nan)
-    mask = small(done.mask)
-    return Maps(unit(small(normals)), small(metres), mask, small(unknown), small(unknown), mask)
+    mask, unknown = _small(view, done.mask), _small(view, unknown)
+    return Maps(paper_normals(view, output.normals), _small(view, metres), mask, unknown, unknown, mask)
 
 
 def run(net: TwoK, view: View) -> Maps:
