@@ -27,7 +27,7 @@ from ..people.assets import assets_root
 from .plan import PLANS, Plan
 from .ship import export, ship
 from .sources import Disk, Live, Order, Producer, Source, fill, threads
-from .task import TRAINED, Phase, TwoKTask, fresh
+from .task import TRAINED, Phase, TwoKTask, finished, fresh
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -92,6 +92,7 @@ def start(out: Path, config, first: str, plan: Plan) -> TwoK:
             raise OptionError("option.phase", f"Phase '{first}' needs the results of phase '{before[-1]}', which are not in {out}.",
                               f"Train phase '{before[-1]}' first, or all of them.")
         net.load_state_dict(load_file(str(file)))
+        net = finished(net, before[-1], config)
     return net
 
 
@@ -134,9 +135,7 @@ def _train_phase(args, plan: Plan, phase: Phase, minutes: float, net: TwoK, sour
     called(0)
     say(f"phase '{phase.name}': {minutes:.1f} minutes, canvas {canvas}{', bf16' if half else ''}")
     average = loop.run(task, plan.loop(phase, minutes, half), args.out / phase.name, args.resume, plan.device, say)
-    out = TwoK(net.config)
-    out.load_state_dict({k: v.cpu() for k, v in average.state_dict().items()})
-    return out
+    return finished(average, phase.name, net.config)
 
 
 def _held(args, plan: Plan, canvas: int, source: Source, producer: Producer | None, say) -> dict[str, torch.Tensor]:
