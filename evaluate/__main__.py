@@ -14,7 +14,7 @@ from .methods import METHODS
 from .run import Options, evaluate
 
 QUICK_PEOPLE = 3
-"""45 s of CPU each for the three rows."""
+"""About 50 s of CPU each for the three rows."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -32,7 +32,7 @@ class MeasureConfig:
 
     @staticmethod
     def quick() -> "MeasureConfig":
-        return MeasureConfig(12_000, 2_000, 32, 256, 384, 512, 0.015)
+        return MeasureConfig(12_000, 1_000, 32, 256, 384, 512, 0.015)
 
 
 @dataclass(frozen=True)
