@@ -137,7 +137,8 @@ def _write(options: Options, suite: Suite, results: list[dict], config: MeasureC
     worst = sorted((r for r in results if r["method"] == "pipeline" and r["numbers"]),
                    key=lambda r: -r["numbers"]["aligned_chamfer_cm"])
     data = {"version": VERSION, "suite": suite.name, "about": suite.about, "preset": options.preset,
-            "device": runner.pipeline.device, "seed": options.seed, "quick": options.quick, "degrade": options.degrade, "seconds": wall, "cpu_seconds": cpu,
+            "device": runner.pipeline.device, "seed": options.seed, "quick": options.quick, "degrade": options.degrade,
+            "seconds": wall, "cpu_seconds": cpu,
             "command": command(options), "head": head,
             "protocol": {"shot": vars(shot), "measure": vars(config)}, "means": means,
             "worst": [r["item"] for r in worst[:3]], "results": results,

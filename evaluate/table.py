@@ -35,8 +35,8 @@ normals of both surfaces drawn without perspective from the front and from behin
 views, background 0. Volume: carved by visibility, {voxel:g} cm voxels. Head: above the middle of the neck; "head laid on
 head": rigid ICP of the head alone. Face L2: points that the same pixel shows, within 11 cm of the nose (JIFF). MPJPE:
 pelvis on pelvis. Silhouette: in the photograph, nothing aligned. Colours: ours unlit against the true person in the
-photograph's light, where both show; novel = 45°, 90°, 180°, 270°. Edge distance: our own perceptual distance (NOT LPIPS). Maps: the stages' maps on their own
-canvas, depth up to one factor. Mean over the persons that gave a result; n says how many did."""
+photograph's light, where both show; novel = 45°, 90°, 180°, 270°. Edge distance: our own perceptual distance (NOT LPIPS). Maps: the stages' maps
+on their own canvas, depth up to one factor. Mean over the persons that gave a result; n says how many did."""
 
 
 def mean_rows(results: list[dict]) -> dict[str, dict]:

@@ -58,9 +58,10 @@ def toy(kinds=("texture", "stripes"), alpha=(False, False)):
     zeros = lambda *s: torch.zeros(s)
     return People(
         tensor(places), tensor(two(normal / np.linalg.norm(normal, axis=1, keepdims=True))), tensor(np.repeat([0, 1], count), torch.int64),
-        tensor(np.concatenate([f, f + count]), torch.int64), tensor(np.repeat([0, 1], len(f)), torch.int64), tensor(two(m), torch.int64), tensor(two(uv)),
-        tensor(two(v - [0, 0, 0.9])), tensor(two(normal)), tensor(two(uv)), tensor(two(v)), tensor(two(np.arange(count) % 24), torch.uint8), zeros(2 * count),
-        tensor(np.zeros(2 * len(f)), torch.int64), zeros(2, 24, 3), zeros(2, 24, 3, 3), zeros(2, 10), torch.ones(2), zeros(2, 53, 3), torch.ones(2), materials)
+        tensor(np.concatenate([f, f + count]), torch.int64), tensor(np.repeat([0, 1], len(f)), torch.int64), tensor(two(m), torch.int64),
+        tensor(two(uv)), tensor(two(v - [0, 0, 0.9])), tensor(two(normal)), tensor(two(uv)), tensor(two(v)),
+        tensor(two(np.arange(count) % 24), torch.uint8), zeros(2 * count), tensor(np.zeros(2 * len(f)), torch.int64),
+        zeros(2, 24, 3), zeros(2, 24, 3, 3), zeros(2, 10), torch.ones(2), zeros(2, 53, 3), torch.ones(2), materials)
 
 
 def drawn(mesh, turn=1.0, size=200):

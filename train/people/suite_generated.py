@@ -62,9 +62,11 @@ def write_generated(out: Path, count: int, seed: int, source: Path, part: str = 
         people = build([replace(recipe, yaw_deg=0.0)], ingredients)
         name = f"{number:03d}"
         licences = sorted({e.licence for w in (*recipe.worn, recipe.skin) if (e := known.find(w if isinstance(w, str) else w.item)) and e.licence})
-        write_person(out / f"{name}.glb", name, people, 0, ingredients.textures, {"licence": licences, "recipe": Recipe(seed, recipe).to_json()["person"]}, bake)
+        extras = {"licence": licences, "recipe": Recipe(seed, recipe).to_json()["person"]}
+        write_person(out / f"{name}.glb", name, people, 0, ingredients.textures, extras, bake)
         joints = people.joints[0].double().numpy() @ GLTF_FROM_WORLD.T
-        items.append({"name": name, "file": f"{name}.glb", "height_m": round(float(people.stature[0]), 4), "licence": " and ".join(licences) or "CC0-1.0",
+        items.append({"name": name, "file": f"{name}.glb", "height_m": round(float(people.stature[0]), 4),
+                      "licence": " and ".join(licences) or "CC0-1.0",
                       "kind": "generated", "yaw_deg": recipe.yaw_deg, "part": part, "worn": [w.item for w in recipe.worn], "pose": _pose(recipe),
                       "credits": _credits(recipe, known), "joints": dict(zip(SMPL_JOINTS, np.round(joints, 5).tolist()))})
     held = ", which no network was trained with" if part == "held" else ""
@@ -79,7 +81,8 @@ def dressed_person(seed: int, number: int, choices: Choices, known: pack.Catalog
         slots = {e.slot for w in recipe.worn if (e := known.find(w.item)) is not None}
         if slots & {"full", "dress"} or {"top", "bottom"} <= slots:
             return recipe
-    raise OptionError("option.suite", "The ingredients of this part hold no clothes that cover a whole person.", "Add garments, or choose another --part.")
+    raise OptionError("option.suite", "The ingredients of this part hold no clothes that cover a whole person.",
+                      "Add garments, or choose another --part.")
 
 
 def write_person(path: Path, name: str, people: People, owner: int, textures: Textures, extras: dict, bake: BakeConfig = BakeConfig()) -> None:
