@@ -28,6 +28,7 @@ FRONT, BACK, RIM, BODY = 0, 1, 2, 3
 
 GAP = 0.010      # body heights: limbs nearer to each other than this (1.7 cm) are left joined
 MARGIN = 0.006   # body heights: hidden points keep this distance from the seen surface
+LEAST_WEIGHT, BODY_WEIGHT = 0.25, 0.5  # of points that the networks doubt, and of the body's where nothing is seen
 RIM_REACH = 0.010  # body heights: rim points between two limbs farther than this from both are nobody's
 
 
@@ -37,6 +38,7 @@ class Points:
 
     BODY points are taken from the fitted body where the two depth maps cannot see (self-occlusion).
     piece   (N,) uint8: limb of each point, index into layers.PIECES + 1 (0 or no array: not known).
+    weight  (N,) float32 in (0, 1]: how far a point is believed; no array: all alike.
     opened  arms ("left_arm", "right_arm") that touch or cover another limb: s09 swings them away. Their hidden sides and
             those of what they hide are among the points.
     """
@@ -46,6 +48,7 @@ class Points:
     kind: np.ndarray
     method: str = "depth-to-points"
     piece: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
+    weight: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     opened: tuple[str, ...] = ()
 
 
@@ -90,9 +93,19 @@ def oriented_points(person: Person, body: Body, normals: Normals, depths: Depths
     xyz, direction = (np.concatenate([s[k] for s in sets]).astype(np.float32) for k in (0, 1))
     piece = np.concatenate([s[2] for s in sets]).astype(np.uint8)
     kind = np.concatenate([np.full(len(s[0]), s[3], np.uint8) for s in sets])
+    weight = _weights(depths, shown, rim.pixel[keep], len(xyz))
     good = np.isfinite(xyz).all(1) & (np.linalg.norm(direction, axis=1) > 0.5)
     context.step(4, 4)
-    return Points(xyz[good], direction[good], kind[good], piece=piece[good], opened=opened)
+    return Points(xyz[good], direction[good], kind[good], piece=piece[good], weight=weight[good] if len(weight) else weight, opened=opened)
+
+
+def _weights(depths: Depths, shown, edge: np.ndarray, count: int) -> np.ndarray:
+    """(count,) by the networks' confidence: front, back, rim, and the hidden rest, which is the body's; (0,) where no network ran."""
+    if not depths.method.startswith("2k2k"):
+        return np.zeros(0, np.float32)
+    seen = [depths.confidence[m] for m in shown] + [depths.confidence[tuple(edge.T)]]
+    known = np.clip(np.concatenate(seen), LEAST_WEIGHT, 1)
+    return np.concatenate([known, np.full(count - len(known), BODY_WEIGHT)]).astype(np.float32)
 
 
 def _canvas(person: Person, depths: Depths, pieces, small: Camera) -> Maps:

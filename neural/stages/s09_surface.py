@@ -134,13 +134,15 @@ def _poisson(person: Person, body: Body, points: Points, opening: Opening | None
     if opening is not None:
         xyz, normals, moved = shares(opening, nudged(person, body), xyz, normals, points.piece[keep][chosen])
     context.step(1, 4)
-    vertices, faces = screened_poisson(xyz, normals, depth)
+    weight = points.weight[keep][chosen] if len(points.weight) == len(points.xyz) else None
+    vertices, faces = screened_poisson(xyz, normals, depth, weight=weight)
     piece = points.piece[keep][chosen] if len(points.piece) == len(points.xyz) else np.zeros(0, np.uint8)
     tied = tie_points(vertices, faces, xyz, normals, piece, body.height_m, cell) if len(faces) and body is not None else None
     if tied is not None:
         context.check()
         more, turned, stay = tied
-        vertices, faces = screened_poisson(np.concatenate([xyz[stay], more]), np.concatenate([normals[stay], turned]), depth)
+        weight = None if weight is None else np.concatenate([weight[stay], np.ones(len(more))])
+        vertices, faces = screened_poisson(np.concatenate([xyz[stay], more]), np.concatenate([normals[stay], turned]), depth, weight=weight)
         context.warn("surface.limb-tied", "A part of a limb that nothing in the photo shows was bridged by a plain tube.")
     return vertices, faces, _Carried(moved, cell, tied is not None)
 
