@@ -125,6 +125,12 @@ class Evidence:
         down = whole[1] > 0.9 * np.linalg.norm(whole)
         return bool(thigh @ shin > 0.5 and bend < 25 and long and down and thigh[1] > 0.7 and shin[1] > 0.7)
 
+    def bears(self, side: str) -> bool:
+        """The leg is straight and below the body by the photo, and the lifter holds it for possible: the leg of one who stands on one."""
+        if self.attitude is None or self.seen(f"{side}_ankle") < 0.3 or not self.standing_leg(side):
+            return False
+        return min(self.direction(f"{side}_{a}", f"{side}_{b}")[1] for a, b in (("hip", "knee"), ("knee", "ankle"))) > 0.85
+
     @property
     def stands(self) -> bool:
         """Upright on straight legs, as far as the photo shows: nothing speaks for a lean to or from the camera."""

@@ -98,7 +98,7 @@ class Objective:
         if e.attitude is not None:
             a = e.attitude
             self.bone_spread = t([_spread(a.axis[BONE_JOINT[x, y]], 1.25, self.s) for x, y, _ in BONES])
-            legs = lambda x: e.stands and x[-3:] in ("hip", "nee")
+            legs = lambda x: x[-3:] in ("hip", "nee") and (e.stands or e.bears(x.split("_")[0]))
             self.bone_trust = t([w * (0.2 if legs(x) else 1.0) for x, _, w in BONES])   # its uncertainty already knows what is not seen
             rows = [JOINT[n] for n in TURNED if n == "head" or not e.stands]
             self.attitude = (rows, t(a.rotations[rows]), t([_spread(a.turn[j], 1.6, self.s) for j in rows]))

@@ -11,6 +11,7 @@ from neural.body import poses
 from neural.body.evidence import Evidence, without_forward_bias
 from neural.body.face import MESH_OF, head_rotation
 from neural.body.fit import fit
+from neural.body.lift import Attitude
 from neural.body.model import BodyModel
 from neural.body.objective import Objective, Spreads
 from neural.body.prior import pose_prior
@@ -22,6 +23,7 @@ from neural.contract.joints import JOINT, LANDMARK
 from neural.geometry.raster import rasterize
 from neural.stages.s02_person import Person
 from neural.stages.s03_body import evidence_of, fit_body
+from train.lifter.poses import world_of as world_rotations
 
 SIDE = 512
 FACING = np.array([np.pi, 0, 0])                               # body frame (y up, +z ahead) to a camera that looks at its face
@@ -256,3 +258,23 @@ def test_the_camera_looks_down_when_the_floor_lies_lower_than_it_should(model):
     assert abs(np.degrees(tilt(level)[0])) < 0.01
     assert -15 <= np.degrees(tilt(e.view.cy)[0]) < -5 and np.degrees(tilt(e.view.cy)[1]) > 2
     assert tilt(e.view.cy, 0.0)[0] == 0.0
+
+
+def _lifted(model: BodyModel, pose: np.ndarray) -> Attitude:
+    """A lifter's answer: this pose, not very sure."""
+    marks = model.landmarks(model.posed(pose)[0])[:33]
+    return Attitude(world_rotations(matrix_from_axis_angle(pose)), np.full(24, 0.2), np.full(24, 0.25), np.zeros(6),
+                    marks - marks[[LANDMARK["left_hip"], LANDMARK["right_hip"]]].mean(0))
+
+
+def test_who_stands_on_one_leg_does_not_crouch_because_the_lifter_says_so(model):
+    pose = _pose("step")
+    person, _ = _person(model, pose)
+    wrong = pose.copy()
+    wrong[JOINT["right_hip"], 0], wrong[JOINT["right_knee"], 0] = -0.4, 0.75
+    attitude = _lifted(model, wrong)
+    e = _own(person)
+    e = replace(e, attitude=attitude, plain=e.world, world=attitude.landmarks)
+    assert e.bears("right") and not e.bears("left") and not e.stands
+    assert np.degrees(abs(fit(model, e).pose[JOINT["right_knee"], 0])) < 15
+    assert not replace(e, attitude=None).bears("right")
