@@ -62,6 +62,15 @@ def test_everybody_is_dressed_and_nobody_twice():
             assert 0 <= w.loose_m <= 0.06 and 0 <= w.fold_m <= 0.02 and w.fabric.kind in FABRICS
 
 
+def test_without_a_top_people_wear_something_whole():
+    c = choices()
+    c.worn.update({("top", "m"): (), ("dress", "f"): ()})
+    for seed in range(60):
+        p = random_recipe(seed, c).person
+        slots = {w.item.rsplit("_", 1)[0] for w in p.worn}
+        assert p.avatar or "full" in slots or {"top", "bottom"} <= slots
+
+
 def test_shares_are_met():
     c, config = choices(), CastConfig()
     recipes = [random_recipe(s, c, config) for s in range(1500)]

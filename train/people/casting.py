@@ -107,7 +107,8 @@ def random_outfit(rng: np.random.Generator, c: Choices, config: CastConfig, sex:
     elif kind < config.dress + config.full:
         names += pick("full")
     if not names:
-        names += pick("bottom") + pick("top")
+        parts = pick("bottom"), pick("top")
+        names += sum(parts, []) if all(parts) else pick("full") or sum(parts, [])     # some assets have no tops for men
     for slot, share in (("socks", 0.25), ("shoes", 1 - config.barefoot), ("coat", config.coat), ("scarf", config.scarf), ("bag", config.bag),
                         ("glasses", config.glasses)):
         if rng.random() < share:
