@@ -51,7 +51,7 @@ def standing(hang: float, elbow: float = 0.0):
     rest, rest_joints = model.shaped()
     return Thing(vertices=vertices.astype(np.float32), joints=joints, faces=model.faces, weights=model.weights, part=model.part,
                  rest_vertices=rest, rest_joints=rest_joints, camera_from_rest=transforms, pose=pose,
-                 height_m=model.standing_height())
+                 height_m=model.standing_height(), fingers=None)
 
 
 def seen(body):
