@@ -19,7 +19,7 @@ NAME = "s04_coarse"
 
 @dataclass(frozen=True)
 class Coarse:
-    """Maps on a C x C canvas (C = S / 4; of the networks: their own coarse side, 256), camera.resized(C, C). Front = nearest, back = farthest surface.
+    """Maps on a C x C canvas, camera.resized(C, C): C = S / 4, of the networks their own coarse side, 256. Front = nearest, back = farthest.
 
     depth_front, depth_back     (C, C) float32 metres (z), NaN outside the mask.
     normal_front, normal_back   (C, C, 3) float32 unit outward normals, camera frame; 0 outside.

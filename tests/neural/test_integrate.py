@@ -83,7 +83,7 @@ def test_poisson_believes_points_by_their_weight():
     """Two sheets of points 2 cm apart over the same half of a ball: the surface is the one that is believed."""
     from neural.geometry.poisson import screened_poisson
     rng = np.random.default_rng(0)
-    normals = rng.normal(size=(12000, 3))
+    normals = rng.normal(size=(6000, 3))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     upper = normals[normals[:, 1] > 0]
     xyz, both = np.concatenate([0.3 * normals, 0.32 * upper]), np.concatenate([normals, upper])

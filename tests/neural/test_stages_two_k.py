@@ -23,9 +23,8 @@ from neural.geometry.owners import owners
 from neural.geometry.predicted import outline, sides
 from neural.geometry.raster import rasterize
 from neural.models import Models
-from neural.nets.two_k import weights
+from neural.nets.two_k import door, weights
 from neural.nets.two_k.config import COMPACT, CPU, PAPER
-from neural.nets.two_k.door import run
 from neural.nets.two_k.net import TwoK
 from neural.nets.two_k.passes import Passes
 from neural.pipeline import Pipeline, StageRunner
@@ -114,7 +113,7 @@ def test_three_steps_give_what_one_gives(tile):
     torch.manual_seed(1)
     net = TwoK(TINY).eval().for_inference(512)
     with torch.inference_mode():
-        want = run(net, view)
+        want = door.run(net, view)
     passes = Passes(net, "compact", view, tile)
     assert net.tile == tile // 4
     coarse = passes.coarse_maps()
@@ -123,6 +122,20 @@ def test_three_steps_give_what_one_gives(tile):
     got = passes.maps()
     near = want.mask[:, 0] > 1e-4
     assert (got.depth - want.depth).abs().amax(1)[near].max() < 1e-4 and (got.mask - want.mask).abs().max() < 1e-4
+
+
+def test_the_paper_s_network_goes_the_same_way(monkeypatch):
+    monkeypatch.setattr(door, "OFFICIAL", 512)                  # a sixteenth of its pixels
+    view, _ = body_view(256, 256)
+    torch.manual_seed(1)
+    net = TwoK(replace(PAPER, normal=(4, 4, 4, 4), depth=(4, 4, 4, 4, 4), part=(4, 4, 4, 4), cascade=4)).eval().for_inference(256)
+    with torch.inference_mode():
+        want = door.run(net, view)
+    passes = Passes(net, "paper", view)
+    coarse = passes.coarse_maps()
+    assert coarse.depth.shape == (1, 2, 64, 64) and passes.normals().shape == (6, 256, 256)
+    assert (passes.normals() - want.normals[0]).abs().max() < 1e-5
+    assert (passes.maps().depth - want.depth).abs().max() < 1e-4 and net.tile == 256
 
 
 # -- maps to surfaces --------------------------------------------------------------------------------------------------
