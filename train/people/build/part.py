@@ -11,32 +11,11 @@ from torch import Tensor
 from ..types import Materials, People
 
 
-@dataclass(frozen=True)
-class Part:
-    """Fields as in types.People; person (P,) int64: the people's places in the call. Vertices stand where the rig put them, unturned."""
+@dataclass(frozen=True, kw_only=True)
+class Part(People):
+    """People with person (P,) int64: their places in the call. Vertices stand where the rig put them, unturned."""
 
     person: Tensor
-    vertices: Tensor
-    normals: Tensor
-    owner: Tensor
-    faces: Tensor
-    face_owner: Tensor
-    material: Tensor
-    uv: Tensor
-    rest: Tensor
-    rest_normals: Tensor
-    body_uv: Tensor
-    body_place: Tensor
-    part: Tensor
-    height: Tensor
-    layer: Tensor
-    joints: Tensor
-    rotations: Tensor
-    betas: Tensor
-    scale: Tensor
-    landmarks: Tensor
-    stature: Tensor
-    materials: Materials
 
 
 _PERSON = ("joints", "rotations", "betas", "scale", "landmarks", "stature")
