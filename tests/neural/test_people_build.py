@@ -196,8 +196,8 @@ def test_skirts_do_not_split_between_the_legs(pack):
 
 
 def test_looseness_and_folds_stand_off_and_repeat(pack):
-    plain, loose, folded, again = build([one("rest", (Worn("own_trousers", loose_m=l, fold_m=f, seed=s),)) for l, f, s in
-                                         ((0, 0, 1), (0.03, 0, 1), (0, 0.012, 1), (0, 0.012, 2))], pack), None, None, None
+    plain = build([one("rest", (Worn("own_trousers", loose_m=l, fold_m=f, seed=s),)) for l, f, s in
+                   ((0, 0, 1), (0.03, 0, 1), (0, 0.012, 1), (0, 0.012, 2))], pack)
     who = [plain.vertices[plain.owner == p] for p in range(4)]
     first = pack.items.items[0].fine[1]
     rows = slice(first, len(who[0]))

@@ -288,6 +288,6 @@ def test_face_box_off_canvas_or_tiny_is_not_valid():
     _, people = _as_people()
     cameras = _camera(256, 4.0, 1.0, 32.0)
     moved = replace(cameras, centre=cameras.centre + torch.tensor([0.0, -150.0]))
-    for view in (moved, _camera(64, 9.0, 1.0, 60.0)):
-        labels = _labels(people, view)
-        assert not face_box(labels["landmarks"], labels["landmarks_px"], labels["landmarks_visible"], view)["valid"].any()
+    for seen in (moved, _camera(64, 9.0, 1.0, 60.0)):
+        labels = _labels(people, seen)
+        assert not face_box(labels["landmarks"], labels["landmarks_px"], labels["landmarks_visible"], seen)["valid"].any()

@@ -33,7 +33,7 @@ from .draw.fabric import dyed
 from .glb import Look, write_glb
 from .recipe import FABRICS, PersonRecipe, Recipe
 from .suite import GLTF_FROM_WORLD, empty_folder, write_index
-from .types import Pack, People, Textures
+from .types import People, Textures
 
 _ABOUT = ("People of our own generator (train/people), in garments, hair, skins and poses of the part '{part}' of the split (train/people/split.toml)"
           "{held}. Albedo only, no light. Metres, y up; a person of yaw 0 faces +z. joints: SMPL's, of the body under the clothes.")

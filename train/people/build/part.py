@@ -23,7 +23,7 @@ _PERSON = ("joints", "rotations", "betas", "scale", "landmarks", "stature")
 
 def joined(parts: Sequence[Part]) -> People:
     """Parts together, people in the order of the call."""
-    vertex = face = material = 0
+    vertex = material = 0
     moved = []
     for p in parts:
         moved.append(replace(p, owner=p.person[p.owner], face_owner=p.person[p.face_owner], faces=p.faces + vertex, material=p.material + material))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from neural.geometry.closest import closest_points
 
-from ..types import Base, Item, Pack
+from ..types import Item, Pack
 from . import limbs, readout
 from .skin import normals
 

@@ -16,7 +16,7 @@ import torch
 from ..types import Cameras
 from .body import fitted, limbs
 from .bones import bone_vectors, frames, log, mirror_turns, standing_height, to_ray, view_of
-from .border import CONTRASTS, GROUPS, Border, border_of, summary
+from .border import GROUPS, Border, border_of, summary
 from .collect import Case
 from .definition import definition, redefined
 from .mask import damaged

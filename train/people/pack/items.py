@@ -214,7 +214,7 @@ def _inside_out(place, faces, weld, anchors: Anchors, body: RestBody, level: flo
 def join(pieces: list[Piece]) -> Items:
     """All tables one after the other; a row's number in its item becomes one in the table."""
     items, coarse, fine, face, weld = [], 0, 0, 0, 0
-    refs, index, welds, faces = [], [], [], []
+    index, welds, faces = [], [], []
     for p in pieces:
         span = lambda start, rows: (start, start + len(rows))
         items.append(replace(p.item, coarse=span(coarse, p.ref), fine=span(fine, p.uv), faces=span(face, p.faces)))
