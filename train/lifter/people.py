@@ -49,8 +49,8 @@ class People:
     def __init__(self, model: BodyModel, pool: np.ndarray, errors: Path | Sequence[Path], config: CameraConfig = CameraConfig(), seed: int = 0,
                  shapes: np.ndarray | None = None, pairs: Sequence[Path] = ()):
         """pool (N, 24, 3, 3) local rotations; shapes (M, 10) betas to draw from beside normal ones; errors: files that train.lifter.errors wrote,
-        one of which each batch takes (the file in the repository lacks the pictures themselves, because they hold other people's poses); pairs: files of
-        train.lifter.photos. Without either, all are made."""
+        one of which each batch takes (those in the repository lack the pictures themselves, because they hold other people's poses);
+        pairs: files of train.lifter.photos. Without either, all are made."""
         t = lambda a: torch.as_tensor(np.asarray(a)).float()
         self.config, self.g = config, torch.Generator().manual_seed(seed)
         files = [errors] if isinstance(errors, Path) else list(errors)

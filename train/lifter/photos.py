@@ -3,8 +3,9 @@
     python -m train.lifter.photos --part train --count 1500 --out FOLDER           landmarks only, quick
     python -m train.lifter.photos --part held --count 60 --whole --out FOLDER      all of s02, for train.lifter.score
 
-Bodies have exactly our joints (people of parts, no whole characters). One .npz a picture in the form of `pictures.load_picture`, or with
-"train" and "val" many in one file. Held people wear held garments and take held poses.
+Bodies have exactly our joints (people of parts, no whole characters). Whole: one .npz a picture (`load_case`); else pairs as
+errors.body_truth gives them, up to 16 in a file. Held people wear held garments and take held poses. A seed fixes much of a person in every
+part alike, so parts that are compared need seeds of their own (--first).
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ LEARNT = CastConfig(whole=0.0, companion=0.0, front=0.55, mixed_limbs=0.5, scene
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture (H, W, 3) uint8 of a photo whose canvas starts at `corner` of it; camera true, of the photo. rotations (24, 3, 3) T-pose ->
-    camera axes; joints (24, 3) camera metres; betas (10,), scale."""
+    """image (H, W, 3) uint8; camera true; rotations (24, 3, 3) T-pose -> camera axes; joints (24, 3) camera metres; betas (10,), scale;
+    world_up (3,) unit, camera axes; kind: name of the pose."""
 
     image: np.ndarray
     camera: Camera
