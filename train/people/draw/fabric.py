@@ -20,7 +20,7 @@ _SHOULDER, _ARM = (0.17, -0.024, 0.486), (0.674, -0.739)
 _HIP, _SPREAD = (0.115, -0.06), 0.09
 """A leg's axis at rest begins at (x, z) and runs outward by this much per metre down."""
 _TRUNK_RADIUS, _ARM_RADIUS, _LEG_RADIUS = 0.14, 0.055, 0.085
-_DARKEST, _BRIGHTEST = 0.008, 0.92
+DARKEST, BRIGHTEST = 0.008, 0.92
 """Nothing that is worn reflects less or more: colours from 0 to 1 are squeezed in between."""
 
 
@@ -39,7 +39,7 @@ def albedo(people: People, fragments: Fragments, textures: Textures, levels: Ten
     if len(at):
         rest = (people.rest[people.faces[fragments.face[at]]] * fragments.bary[at, :, None]).sum(1)
         out[at] = dyed(people, material[at], rest, footprint[at])
-    return _DARKEST + (_BRIGHTEST - _DARKEST) * out.clamp(0, 1)
+    return DARKEST + (BRIGHTEST - DARKEST) * out.clamp(0, 1)
 
 
 def dyed(people: People, material: Tensor, rest: Tensor, footprint: Tensor) -> Tensor:
