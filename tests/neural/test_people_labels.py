@@ -13,13 +13,15 @@ from neural.body.torch_skinning import forward_kinematics
 from neural.contract.frames import BLENDER_FROM_BODY, BLENDER_FROM_CAMERA, Camera
 from neural.stages.s03_body import render_maps
 from train.people.draw.raster import rasterize
-from train.people.labels import body as bodies, view
+from train.people import preview
+from train.people.labels import body as bodies
 from train.people.labels import camera as cameras_of
 from train.people.labels.check import check
 from train.people.labels.face import face_box, head_mask
 from train.people.labels.maps import NONE, PART14_OF_JOINT, PARTS14, crosses_seam, maps, part14
 from train.people.labels.points import landmark_names
 from train.people.labels.table import bare
+from train.people.recipe import PersonRecipe, Recipe
 from train.people.types import Cameras
 
 torch.set_num_threads(1)
@@ -276,12 +278,13 @@ def test_pictures_of_all_labels():
     _, people = _as_people(2)
     cameras = _camera(64, 4.0, 1.0, 32.0, 2)
     labels = _labels(people, cameras)
-    shown = view.pictures(labels, 1, torch.tensor([10.0, 5, 30, 25]))
-    maps_ = {n for n in labels if not n.startswith(("joints", "landmarks"))}
-    assert set(shown) == maps_ | {"points"}
+    noise = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    sample = labels | {"image": noise, "albedo": noise, "mask_seen": noise[:, 0], "face_box": torch.tensor([[10.0, 5, 30, 25]] * 2), "face_valid": torch.tensor([True] * 2)}
+    shown = preview.row_of({k: v.numpy() for k, v in sample.items()}, 1)
+    assert {"photo", "albedo", "mask seen", "normal front", "normal back", "depth front", "depth back", "parts", "parts back", "body UV", "points"} == set(shown)
     for name, picture in shown.items():
         assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8 and len(np.unique(picture)) > 1, name
-    assert view.sheet([list(shown.values()), [shown["mask"]]]).shape == (2 * 66, len(shown) * 66, 3)
+    assert preview.sheet(sample, [Recipe(k, PersonRecipe()) for k in range(2)]).size == (len(shown) * 64, 2 * 64 + 18)
 
 
 def test_face_box_off_canvas_or_tiny_is_not_valid():

@@ -24,7 +24,6 @@ from .build.stance import PHOTO_POSES
 from .build.tailor import extend
 from .casting import CastConfig, random_recipe
 from .choices import Choices
-from .draw.fabric import albedo
 from .draw.floor import floor_light
 from .draw.light import lights_of
 from .draw.raster import rasterize
@@ -38,7 +37,7 @@ from .labels.face import face_box
 from .labels.maps import maps
 from .labels.occupancy import look
 from .labels.queries import QueryConfig, sample as sample_queries
-from .labels.texture import finish, layout, observed, unwrap
+from .labels.texture import finish, layout, observed, painted, unwrap
 from .photo.camera import Placed, place
 from .photo.compose import Others, compose
 from .photo.sensor import develop, replicated
@@ -166,9 +165,7 @@ class Generator:
     def _texture(self, people: People, placed: Placed, image: Tensor, labels: dict[str, Tensor], hidden: Tensor) -> dict[str, Tensor]:
         """UV textures: the true one, and what the photo shows of it."""
         seen = unwrap(people, self.config.texture)
-        levels = torch.ones_like(people.face_owner)                      # half the texture's size: about a texel of the layout
-        colours = albedo(people, seen, self.pack.textures, levels, torch.full_like(seen.depth, 1.7 / self.config.texture))
-        whole = finish(seen, colours, layout(self.config.texture, str(self.device)))
+        whole = finish(seen, painted(people, seen, self.pack.textures), layout(self.config.texture, str(self.device)))
         photo = observed(people, placed.cameras, seen, image, labels["depth_front"], labels["mask"], hidden)
         return {"texture": whole["colour"], "texture_valid": whole["valid"], "texture_seen": photo["colour"], "texture_visible": photo["visible"]}
 

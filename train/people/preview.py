@@ -16,8 +16,8 @@ from .recipe import Recipe
 def sheet(sample: dict[str, Tensor], recipes: list[Recipe]) -> Image.Image:
     """One row a sample, one column a label."""
     numpy = {k: v.detach().cpu().numpy() for k, v in sample.items()}
-    rows = [np.concatenate(list(_row(numpy, k).values()), 1) for k in range(len(recipes))]
-    names = list(_row(numpy, 0))
+    rows = [np.concatenate(list(row_of(numpy, k).values()), 1) for k in range(len(recipes))]
+    names = list(row_of(numpy, 0))
     body = np.concatenate(rows, 0)
     size, head = body.shape[0] // len(recipes), 18
     picture = Image.new("RGB", (body.shape[1], body.shape[0] + head), "white")
@@ -37,7 +37,8 @@ def photos(sample: dict[str, Tensor], across: int = 8) -> Image.Image:
     return Image.fromarray(np.concatenate([np.concatenate(tiles[k:k + across], 1) for k in range(0, len(tiles), across)], 0))
 
 
-def _row(s: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
+def row_of(s: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
+    """Sample k of a batch (as numpy arrays) -> name of the column: (S, S, 3) uint8 picture."""
     mask, size = s["mask"][k], s["mask"].shape[-1]
     out = {"photo": _colour(s["image"][k]), "albedo": _colour(s["albedo"][k] ** (1 / 2.2)), "mask seen": _grey(s["mask_seen"][k])}
     for side in ("front", "back"):

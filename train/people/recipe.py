@@ -106,13 +106,12 @@ class LightRecipe:
 
 @dataclass(frozen=True)
 class BackgroundRecipe:
-    """view: name of a background or "" for colours (two linear RGB, a gradient); blur_px at 512; people behind and occluders in front:
-    recipes of other people with place (x, y offset in canvas parts, size factor); occluder: "", "box", "person", "bar" …"""
+    """view: name of a background or "" for colours (two linear RGB, a gradient); blur_px at 512; occluder: what stands in front: "", "box",
+    "bar" or "plant" (other people are Recipe.companions)."""
 
     view: str = ""
     colours: tuple = ((0.5, 0.5, 0.5), (0.4, 0.4, 0.4))
     blur_px: float = 0.0
-    behind: tuple = ()
     occluder: str = ""
     seed: int = 0
 

@@ -48,7 +48,7 @@ def random_background(rng: np.random.Generator, c: Choices, config: SceneryConfi
     view = "" if rng.random() < config.plain or not c.views else str(rng.choice(c.views))
     colours = tuple(tuple(round(float(v), 4) for v in (rng.uniform(0.02, 1) * np.exp(rng.normal(0, 0.25, 3))).clip(0, 1)) for _ in range(2))
     occluder = str(rng.choice(["box", "bar", "plant"])) if rng.random() < config.occluder else ""
-    return BackgroundRecipe(view, colours, round(float(rng.gamma(1.2, 1.2)), 3), (), occluder, int(rng.integers(2 ** 31)))
+    return BackgroundRecipe(view, colours, round(float(rng.gamma(1.2, 1.2)), 3), occluder, int(rng.integers(2 ** 31)))
 
 
 def random_sensor(rng: np.random.Generator, config: SceneryConfig) -> SensorRecipe:

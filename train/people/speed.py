@@ -12,7 +12,7 @@ from . import generator as module
 from .generator import Generator, GeneratorConfig
 
 PARTS = ("build", "place", "picture", "floor_light", "compose", "develop", "rasterize", "fine_normals", "maps", "damaged", "fitted", "body_maps", "face_box",
-         "unwrap", "albedo", "observed", "look", "sample_queries")
+         "unwrap", "painted", "observed", "look", "sample_queries")
 """Functions of generator.py that are timed."""
 
 WARM = 10_000

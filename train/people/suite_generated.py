@@ -29,7 +29,7 @@ from .build import build
 from .build.stance import PHOTO_POSES
 from .casting import CastConfig, random_person
 from .choices import Choices
-from .draw.fabric import dyed
+from .draw.fabric import BRIGHTEST, dyed
 from .glb import Look, write_glb
 from .recipe import FABRICS, PersonRecipe, Recipe
 from .suite import GLTF_FROM_WORLD, empty_folder, write_index
@@ -37,7 +37,6 @@ from .types import People, Textures
 
 _ABOUT = ("People of our own generator (train/people), in garments, hair, skins and poses of the part '{part}' of the split (train/people/split.toml)"
           "{held}. Albedo only, no light. Metres, y up; a person of yaw 0 faces +z. joints: SMPL's, of the body under the clothes.")
-_BRIGHTEST = 0.92      # as draw/fabric.py
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def pictured(people: People, row: int, textures: Textures) -> Look:
     picture = int(m.texture[row])
     w, h, at = (int(t[picture, 0]) for t in (textures.width, textures.height, textures.offset))
     texels = textures.texels[at:at + w * h].reshape(h, w, 4).numpy()
-    colour = np.clip(_linear(texels[..., :3]) * m.tint[row].numpy(), 0, _BRIGHTEST)
+    colour = np.clip(_linear(texels[..., :3]) * m.tint[row].numpy(), 0, BRIGHTEST)
     cut = bool(m.alpha[row]) and bool((texels[..., 3] < 128).any())
     return Look(_file(_srgb(colour), texels[..., 3] if cut else None), cut=cut, name=textures.names[picture])
 
@@ -156,7 +155,7 @@ def baked(people: People, row: int, faces: np.ndarray, config: BakeConfig) -> tu
 
 def _dyed(people: People, row: int, rest: torch.Tensor, texel_m: float) -> torch.Tensor:
     material = torch.full((len(rest),), row, dtype=torch.int64)
-    return dyed(people, material, rest, torch.full((len(rest),), texel_m)).clamp(0, _BRIGHTEST)
+    return dyed(people, material, rest, torch.full((len(rest),), texel_m)).clamp(0, BRIGHTEST)
 
 
 def _file(srgb: np.ndarray, alpha: np.ndarray | None) -> bytes:

@@ -11,7 +11,7 @@ from neural.contract.frames import BLENDER_FROM_BODY
 from neural.contract.joints import JOINT, SMPL_PARENTS
 
 from .readout import model
-from .turn import nearest, unit
+from .turn import between, nearest, unit
 
 _HOLD = [JOINT[n] for n in ("left_hip", "right_hip", "left_shoulder", "right_shoulder", "neck")]
 """Points of the trunk on whose place artists agree."""
@@ -32,7 +32,7 @@ def conform(rotations: Tensor, joints: Tensor, betas: Tensor, scale: Tensor) -> 
     out = turn[:, None] @ out                                            # the whole person; limbs are set straight below
     for joint, child in CHAINS:
         now = (out[:, joint] @ (rest[:, child] - rest[:, joint])[..., None])[..., 0]
-        fix = _smallest(unit(now), unit(joints[:, child] - joints[:, joint]))
+        fix = between(unit(now), unit(joints[:, child] - joints[:, joint]))
         for k in _below(joint):
             out[:, k] = fix @ out[:, k]
     return out
@@ -60,15 +60,6 @@ def _below(joint: int) -> tuple[int, ...]:
         if p in out:
             out.append(j)
     return tuple(out)
-
-
-def _smallest(a: Tensor, b: Tensor) -> Tensor:
-    """(P, 3) unit vectors -> (P, 3, 3): the smallest rotation that takes a to b (never near half a turn here)."""
-    axis, cosine = torch.linalg.cross(a, b), (a * b).sum(1)
-    k = torch.zeros(len(a), 3, 3, dtype=a.dtype, device=a.device)
-    k[:, 0, 1], k[:, 0, 2], k[:, 1, 2] = -axis[:, 2], axis[:, 1], -axis[:, 0]
-    k = k - k.mT
-    return torch.eye(3, dtype=a.dtype, device=a.device) + k + k @ k / (1 + cosine).clamp(min=1e-3)[:, None, None]
 
 
 @lru_cache(maxsize=2)

@@ -84,7 +84,7 @@ def build(source: Source, records: list[dict], texture_row: Callable[[str], int]
 
 def body(tailor: Tailor) -> Piece:
     """The skin itself as item 0."""
-    skin, base = base_mesh.skin(), tailor.base
+    skin = base_mesh.skin()
     used, faces = np.unique(skin.faces, return_inverse=True)
     item = Item("body", "body", "any", "shared", 0, (0, 0), (0, 0), (0, 0), -1, False, False, torch.zeros(0, dtype=torch.int64), "CC0-1.0",
                 "MakeHuman team")

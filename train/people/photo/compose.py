@@ -53,7 +53,7 @@ def compose(recipes: Sequence[BackgroundRecipe], surroundings: Surroundings, cam
     clear = torch.ones_like(alpha)
     if others is not None and len(others.picture):
         scene, clear = _add(scene, others, others.front)
-    which = [i for i, r in enumerate(recipes) if r.occluder not in ("", "person")]
+    which = [i for i, r in enumerate(recipes) if r.occluder]
     if which:
         rows = torch.tensor(which, device=person.device)
         seeds = torch.tensor([recipes[i].seed for i in which], dtype=torch.int64, device=person.device)
