@@ -10,7 +10,7 @@ from neural.contract.errors import LikenessError
 from neural.contract.job import DEVICES, PRESETS
 
 from .degrade import KINDS
-from .methods import METHODS
+from .methods import METHODS, USUAL
 from .run import Options, evaluate
 
 QUICK_PEOPLE = 3
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--limit", type=int, metavar="N", help="only the first N items")
     p.add_argument("--out", type=Path, metavar="FILE.json", help="all numbers of all items")
     p.add_argument("--pictures", type=Path, metavar="DIR", help="one error sheet an item and method")
-    p.add_argument("--methods", default=",".join(METHODS), help=f"comma-separated, of {','.join(METHODS)}")
+    p.add_argument("--methods", default=",".join(USUAL), help=f"comma-separated, of {','.join(METHODS)}")
     p.add_argument("--quick", action="store_true", help=f"draft preset, fewer samples, the first {QUICK_PEOPLE} people: 3 minutes on two cores")
     p.add_argument("--degrade", choices=(*KINDS, "all"), default="none",
                    help="make the pictures worse first; all: one row for each (the suite `degraded`)")

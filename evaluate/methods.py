@@ -22,7 +22,11 @@ from .readers.mesh import Material, Mesh, simple_mesh, smooth_normals
 from .render.picture import Shot, true_maps
 from .truth import Truth
 
-METHODS = ("pipeline", "body", "oracle")   # the pipeline first: its seconds must not profit from the cache
+PIPELINES = {"pipeline": {}, "parts": {"upto": "parts"}, "coarse": {"upto": "coarse"}, "body-prior": {"depth": "body-prior"}}
+"""Rows that run all stages: as shipped; 2K2K without its high-resolution depth network; without the parts' too; without networks."""
+
+USUAL = ("pipeline", "body", "oracle")
+METHODS = (*PIPELINES, "body", "oracle")   # the pipeline first: its seconds must not profit from the cache
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,8 @@ class Runner:
     def run(self, method: str, photo: Path, truth: Truth) -> Reconstruction:
         """One method on one picture file of `truth`. Raises LikenessError like the pipeline itself."""
         began = time.perf_counter()
-        if method == "pipeline":
-            out = self.work / photo.stem
-            report = self.pipeline.run(photo, out, self.options, cache=self.work / "cache")
-            return from_folder(out, truth.shot, report, time.perf_counter() - began)
+        if method in PIPELINES:
+            return replace(self._pipeline(photo, truth, began, **PIPELINES[method]), method=method)
         job = self.job(photo)
         nets = self.pipeline.models
         read = job.stage(s01_photo, s01_photo.read_photo, photo, source=photo)
@@ -66,10 +68,19 @@ class Runner:
                                   time.perf_counter() - began)
         return self._oracle(job, read, person, body, truth, began)
 
+    def _pipeline(self, photo: Path, truth: Truth, began: float, depth: str = "auto", upto: str = "depth") -> Reconstruction:
+        models, out = self.pipeline.models, self.work / f"{photo.stem}-{depth}-{upto}"
+        if models.upto != upto:
+            models.release()
+            models.upto = upto
+        # what another row has cached was worked out by other networks
+        report = self.pipeline.run(photo, out, replace(self.options, depth=depth), cache=self.work / f"cache-{upto}")
+        return from_folder(out, truth.shot, report, time.perf_counter() - began)
+
     def job(self, photo: Path) -> StageRunner:
         """What runs stages on one picture file; results that are known already come from the cache."""
         return StageRunner(self.options, self.pipeline.device, Report(photo.name, self.options, self.pipeline.device),
-                           lambda *_: None, lambda: False, 2048, StageCache(self.work / "cache"))
+                           lambda *_: None, lambda: False, 2048, StageCache(self.work / "cache-depth"))
 
     def _oracle(self, job, read, person, body, truth: Truth, began: float) -> Reconstruction:
         """True maps of the picture through our points, surface and texture."""

@@ -18,7 +18,7 @@ from neural.contract.result import VERSION
 
 from .degrade import KINDS, shot_of
 from .measure import measure
-from .methods import METHODS, Runner
+from .methods import METHODS, USUAL, Runner
 from .pictures import sheet
 from .render.camera import ShotConfig
 from .suite import Item, Suite, read_suite
@@ -37,7 +37,7 @@ class Options:
     limit: int | None = None
     out: Path | None = None
     pictures: Path | None = None
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[str, ...] = USUAL
     quick: bool = False
     device: str = "auto"
     seed: int = 0
@@ -153,7 +153,7 @@ def command(options: Options) -> str:
     """What was asked for, as a line that can be given again (folders by their names)."""
     parts = ["python3 dev.py evaluate", f"--suite {Path(options.suite).resolve().name}", f"--preset {options.preset}"]
     parts += [f"--limit {options.limit}"] if options.limit else []
-    parts += [f"--methods {','.join(options.methods)}"] if tuple(options.methods) != METHODS else []
+    parts += [f"--methods {','.join(options.methods)}"] if tuple(options.methods) != USUAL else []
     parts += ["--quick"] if options.quick else []
     parts += [f"--degrade {options.degrade}"] if options.degrade != "none" else []
     parts += [f"--seed {options.seed}"] if options.seed else []

@@ -29,12 +29,13 @@ def imported_folder() -> Path:
 
 @dataclass(frozen=True)
 class TwoKModel:
-    """A 2K2K network ready to run, on `device`. file: name of its weights; kind: "compact" (ours) or "paper"."""
+    """A 2K2K network ready to run, on `device`. file: name of its weights; kind: "compact" (ours) or "paper"; upto: see Models."""
 
     net: TwoK
     file: str
     kind: str
     device: str
+    upto: str = "depth"
 
 
 class Models:
@@ -43,10 +44,11 @@ class Models:
     landmarks       the LiteRT models of s02.
     body(path)      the body model that ships (None), or the person's own.
     two_k(depth)    the networks of s04 to s06 for JobOptions.depth; None = the body prior.
+    upto            the last of 2K2K's networks that runs, of passes.UPTO; the evaluation's rows show what each is worth.
     """
 
     def __init__(self, device: str = "cpu", shipped: Path = SHIPPED, imported: Path | None = None):
-        self.device = device
+        self.device, self.upto = device, "depth"
         self._shipped, self._imported = shipped, imported or imported_folder()
         self._landmarks: LandmarkNets | None = None
         self._bodies: dict[str | None, BodyModel] = {}
@@ -88,7 +90,7 @@ class Models:
             device = "cuda" if self.device == "cuda" else "cpu"           # operations that MPS lacks: the CPU is right everywhere
             net = two_k_weights.load(file)
             fast = net.for_inference(dtype=torch.bfloat16 if device == "cuda" else torch.float32).to(device)
-            self._two_k[file] = TwoKModel(fast, file.name, "compact" if net.config.ours else "paper", device)
+            self._two_k[file] = TwoKModel(fast, file.name, "compact" if net.config.ours else "paper", device, self.upto)
         return self._two_k[file]
 
     def release(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 import evaluate.run
 from evaluate import __main__ as command
 from evaluate.degrade import KINDS
-from evaluate.methods import METHODS, Reconstruction
+from evaluate.methods import USUAL, Reconstruction
 from evaluate.toy import write_glb
 from evaluate.truth import MeasureConfig
 from neural.contract.errors import PersonError
@@ -58,11 +58,11 @@ def test_a_run_measures_what_it_can_and_says_what_it_could_not(suite, monkeypatc
     assert status == 3                                                # the second person is missing
     data = json.loads((suite / "o/r.json").read_text())
     rows = {(r["item"], r["method"]): r for r in data["results"]}
-    assert len(rows) == 2 * len(METHODS)
+    assert len(rows) == 2 * len(USUAL)
     good = rows["egg", "pipeline"]["numbers"]
     assert good["as_is_p2s_cm"] < 0.05 and good["seconds"] == 2.5 and "seen_psnr_db" not in good
     assert rows["egg", "oracle"]["error"]["code"] == "person.none"
-    assert {rows["gone", m]["error"]["code"] for m in METHODS} == {"suite.mesh-missing"}
+    assert {rows["gone", m]["error"]["code"] for m in USUAL} == {"suite.mesh-missing"}
     assert data["means"]["pipeline"]["n"] == 1 and data["means"]["pipeline"]["failed"] == 1 and data["worst"] == ["egg"]
     assert (suite / "p/egg-pipeline.png").is_file()
     printed = capsys.readouterr().out

@@ -124,6 +124,22 @@ def test_three_steps_give_what_one_gives(tile):
     assert (got.depth - want.depth).abs().amax(1)[near].max() < 1e-4 and (got.mask - want.mask).abs().max() < 1e-4
 
 
+def test_what_is_left_out_is_enlarged():
+    view, _ = body_view()
+    torch.manual_seed(1)
+    net = TwoK(TINY).eval().for_inference(512)
+    full, parts, coarse = (Passes(net, "compact", view, upto=upto) for upto in ("depth", "parts", "coarse"))
+    large = lambda x: torch.nn.functional.interpolate(x, full.view.image.shape[-2:], mode="bilinear", align_corners=False)
+    assert torch.equal(parts.normals(), full.normals()) and not torch.allclose(coarse.normals(), full.normals(), atol=0.01)
+    near = full.maps().mask[0, 0] > 1e-4
+    cosine = (coarse.normals()[:3] * door.sided(large(coarse._coarse.normals[:, :6]))[0, :3]).sum(0)[near]
+    assert cosine.quantile(0.05) > 0.98                          # another filter enlarges
+    assert torch.equal(parts.maps().depth, coarse.maps().depth) and not torch.equal(parts.maps().depth, full.maps().depth)
+    assert torch.allclose(parts.maps().depth, large(parts.coarse_maps().depth), atol=1e-4)
+    with pytest.raises(ValueError):
+        Passes(net, "paper", view, upto="coarse")
+
+
 def test_the_paper_s_network_goes_the_same_way(monkeypatch):
     monkeypatch.setattr(door, "OFFICIAL", 512)                  # a sixteenth of its pixels
     view, _ = body_view(256, 256)

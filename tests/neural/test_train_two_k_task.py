@@ -23,7 +23,7 @@ from train.two_k.data import batch_of
 from train.two_k.losses import scores
 from train.two_k.plan import PLANS, Plan
 from train.two_k.sources import Disk, folder_of
-from train.two_k.task import TRAINED, Phase, TwoKTask, finished, fresh
+from train.two_k.task import TRAINED, Phase, TwoKTask, fresh
 
 torch.set_num_threads(1)
 SMALL = replace(CPU, normal=(4, 4, 4, 8), depth=(4, 4, 4, 8), part=(4, 4, 4, 8), cascade=4)
@@ -77,19 +77,6 @@ def test_depth_does_not_pull_at_the_normals():
     out = task.net.coarse(compact_inputs(batch_of(people(1)).view))
     out.raw.sum().backward()
     assert all(p.grad is None for p in task.net.img2normal_down.parameters())
-
-
-def test_the_head_of_training_and_of_use_answer_the_same():
-    given = compact_inputs(batch_of(people(1)).view)
-    net = fresh(SMALL)
-    with torch.no_grad():
-        net.ImgNorm_to_Dep.Conv_1x1.weight.normal_()
-        net.ImgNorm_to_Dep.Conv_1x1.bias.normal_()
-        want = net.coarse(given).raw.clone()
-        task = TwoKTask(net, Phase("coarse", ((0.0, 256, 1),), 1.0, 1e-3), Same(), None)
-        assert (task.net.coarse(given).raw - want).abs().max() < 1e-4
-        assert not torch.allclose(task.net.ImgNorm_to_Dep.Conv_1x1.weight, finished(task.net, "coarse", SMALL).ImgNorm_to_Dep.Conv_1x1.weight)
-        assert (finished(task.net, "coarse", SMALL).coarse(given).raw - want).abs().max() < 1e-4
 
 
 def test_validation_tells_network_and_body_apart():

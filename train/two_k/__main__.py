@@ -92,7 +92,6 @@ def start(out: Path, config, first: str, plan: Plan) -> TwoK:
             raise OptionError("option.phase", f"Phase '{first}' needs the results of phase '{before[-1]}', which are not in {out}.",
                               f"Train phase '{before[-1]}' first, or all of them.")
         net.load_state_dict(load_file(str(file)))
-        net = finished(net, before[-1], config)
     return net
 
 
@@ -135,7 +134,7 @@ def _train_phase(args, plan: Plan, phase: Phase, minutes: float, net: TwoK, sour
     called(0)
     say(f"phase '{phase.name}': {minutes:.1f} minutes, canvas {canvas}{', bf16' if half else ''}")
     average = loop.run(task, plan.loop(phase, minutes, half), args.out / phase.name, args.resume, plan.device, say)
-    return finished(average, phase.name, net.config)
+    return finished(average, net.config)
 
 
 def _held(args, plan: Plan, canvas: int, source: Source, producer: Producer | None, say) -> dict[str, torch.Tensor]:

@@ -36,10 +36,6 @@ TRAINED = {"coarse": ("img2normal_down", "ImgNorm_to_Dep", "embed"), "parts": ("
 SLOW = {"refine.last": 0.3}
 """Its depths are in pixels of every canvas: large numbers for small changes."""
 
-DEPTH_STEP = 0.05
-"""The coarse net's depths are in sides of the canvas, and a step of training would move them by centimetres. While it is trained its head answers in
-this part of a side (`answering_in_steps`); afterwards the factor goes into the head's weights (`scaled_head`), which changes nothing but numbers."""
-
 FACE = 2.0
 """Patches of faces count this much more than others: they are small, and people look at them first."""
 
@@ -59,31 +55,16 @@ class Phase:
 
 
 def fresh(config: TwoKConfig, seed: int = 0) -> TwoK:
-    """An untrained network that starts near the fitted body's depths."""
+    """An untrained network."""
     torch.manual_seed(seed)
-    return scaled_head(TwoK(config), DEPTH_STEP)
+    return TwoK(config)
 
 
-@torch.no_grad()
-def scaled_head(net: TwoK, factor: float) -> TwoK:
-    """The coarse net's two depths times factor, in place."""
-    head, rows = net.ImgNorm_to_Dep.Conv_1x1, 2 * net.config.stem ** 2       # pixel shuffle: a channel is stem x stem rows
-    head.weight[:rows].mul_(factor)
-    head.bias[:rows].mul_(factor)
-    return net
-
-
-def answering_in_steps(net: TwoK) -> None:
-    """The same answers from a head whose depths are in DEPTH_STEP; `scaled_head(net, DEPTH_STEP)` ends it, on a copy without hooks."""
-    scaled_head(net, 1 / DEPTH_STEP)
-    net.ImgNorm_to_Dep.register_forward_hook(lambda module, given, out: torch.cat([DEPTH_STEP * out[:, :2], out[:, 2:]], 1))
-
-
-def finished(trained: torch.nn.Module, phase: str, config: TwoKConfig) -> TwoK:
+def finished(trained: torch.nn.Module, config: TwoKConfig) -> TwoK:
     """The network that `loop.run` returned, or its weights read back, as it is used: on the CPU, without what only training needs."""
     net = TwoK(config)
     net.load_state_dict({k: v.cpu() for k, v in trained.state_dict().items()})
-    return scaled_head(net, DEPTH_STEP) if phase == "coarse" else net
+    return net
 
 
 class TwoKTask:
@@ -97,7 +78,6 @@ class TwoKTask:
         for name, child in net.named_children():
             child.requires_grad_(name in TRAINED[phase.name])
         if phase.name == "coarse":
-            answering_in_steps(self.net)
             # normals are learnt from normals: the gradients of depth are far larger
             self.net.ImgNorm_to_Dep.register_forward_pre_hook(lambda module, given: (given[0], given[1].detach()))
         self.phase, self.source, self.held, self.device, self.seed = phase, source, held, device, seed

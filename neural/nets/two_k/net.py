@@ -103,7 +103,7 @@ class TwoK(nn.Module):
             normals = ours.with_base(self.img2normal_down(seen), base.normals)
             raw = self.ImgNorm_to_Dep(seen, normals[:, :6])
             near = ours.person_near(inputs, side) if self.tile else None
-            return Coarse(seen, normals, torch.cat([raw[:, :2] + base.depth, raw[:, 2:]], 1), canvas, base, near)
+            return Coarse(seen, normals, ours.raw_from(raw, base, ours.shrunk(inputs.matte, side)), canvas, base, near)
         # the released code does not filter: this is the mean of the four pixels in the middle of each cell
         small = F.interpolate(inputs.image, (side, side), mode="bilinear", align_corners=False)
         normals = self.img2normal_down(small)

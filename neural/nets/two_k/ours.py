@@ -120,6 +120,24 @@ def with_base(out: Tensor, base: Tensor) -> Tensor:
     return torch.cat([unit(base + out[:, :6]), out[:, 6:].clamp(-6, 3)], 1)
 
 
+DEPTH_STEP = 0.05
+"""The coarse net's answer of 1 is this part of the canvas's side (about 10 cm of a whole person): a fresh net starts near the body, and a
+step of training does not move the depths by centimetres."""
+
+LIKELY = 3.0
+"""Mask logit that s02's matte is worth by itself, inside (+) and outside (-): the networks answer with differences from it."""
+
+
+def raw_from(out: Tensor, base: Base, matte: Tensor) -> Tensor:
+    """Answers (B, 5, c, c) of the coarse depth net, matte (B, 1, c, c) -> Coarse.raw: from differences to the body's depths and the matte."""
+    return torch.cat([DEPTH_STEP * out[:, :2] + base.depth, out[:, 2:3] + likely(matte), out[:, 3:]], 1)
+
+
+def likely(matte: Tensor) -> Tensor:
+    """Matte in [0, 1] -> mask logit."""
+    return LIKELY * (2 * matte - 1)
+
+
 def part_inputs(inputs, coarse: Coarse, warps: Warps, group: str) -> Tensor:
     """(N, PART_INPUTS, h, w); normals turned into the patch's frame, so that a limb looks the same however it is held."""
     rows = warps.rows(group)
@@ -199,6 +217,7 @@ def climb(step: Step, inputs, coarse: Coarse, normals: Tensor, tile: int | None)
     live = None if coarse.near is None else coarse.near[cells[0]:cells[1], cells[2]:cells[3]]
     x = part_of(coarse.raw, cells).clone()
     x[:, :2] *= size                                             # depth in pixels
+    x[:, 2:3] -= likely(part_of(shrunk(inputs.matte, size), cells))   # every level adds its own matte: a finer outline
     seen = torch.cat([slopes(part_of(normals[:, :6], box), part_of(rays_of(inputs, side), box)), part_of(inputs.matte, box)], 1)
     levels = [seen]
     while levels[-1].shape[-1] > 2 * x.shape[-1]:
@@ -207,6 +226,7 @@ def climb(step: Step, inputs, coarse: Coarse, normals: Tensor, tile: int | None)
         size *= 2
         x = tiled(step, x, level, tile, HALO, live)
     x[:, :2] /= size
+    x[:, 2:3] += likely(part_of(shrunk(inputs.matte, size), tuple(v * size // side for v in box)))
     if coarse.near is None:
         return x
     out = x.new_zeros(len(x), 5, side, side)

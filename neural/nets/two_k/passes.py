@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...body.maps import from_stage
@@ -23,6 +24,10 @@ TILES = {"compact": {"cpu": 4, "cuda": 1}, "paper": {"cpu": 8, "cuda": 2}}
 """The canvas is worked on in tiles of Context.tile divided by this: the fastest on each (at 2048: no tiles)."""
 
 
+UPTO = ("coarse", "parts", "depth")
+"""The networks in their order. Where one is left out, what comes before it is enlarged (COMPACT)."""
+
+
 def view_of(person, body, device: str = "cpu") -> View:
     """What the networks are told of one person: stages.s02_person.Person, stages.s03_body.Body."""
     camera = person.camera
@@ -34,10 +39,12 @@ def view_of(person, body, device: str = "cpu") -> View:
 
 
 class Passes:
-    """net: TwoK.for_inference's, kind "compact" or "paper"; tile: Context.tile. Everything without gradients."""
+    """net: TwoK.for_inference's, kind "compact" or "paper"; tile: Context.tile; upto: of UPTO. Everything without gradients."""
 
-    def __init__(self, net: TwoK, kind: str, view: View, tile: int = 2048):
-        self.net, self.ours, self.view = net, kind == "compact", view
+    def __init__(self, net: TwoK, kind: str, view: View, tile: int = 2048, upto: str = "depth"):
+        self.net, self.ours, self.view, self.upto = net, kind == "compact", view, upto
+        if upto not in UPTO or upto != "depth" and not self.ours:
+            raise ValueError(f"upto={upto!r} with {kind}")
         self.net.tile = max(tile // TILES[kind]["cuda" if view.image.is_cuda else "cpu"], 64)
 
     @torch.inference_mode()
@@ -53,6 +60,8 @@ class Passes:
     @torch.inference_mode()
     def maps(self) -> Maps:
         """Maps of S x S pixels."""
+        if self.upto != "depth":
+            return self._maps(self._merged, F.interpolate(self._coarse.raw, self._merged.shape[-2:], mode="bilinear", align_corners=False))
         return self._maps(self._merged, self.net.fine(self._inputs, self._coarse, self._merged))
 
     def _maps(self, normals: Tensor, raw: Tensor) -> Maps:
@@ -72,12 +81,13 @@ class Passes:
 
     @cached_property
     def _merged(self) -> Tensor:
-        return self.net.merged(self.net.part_normals(self._inputs, self._coarse, self._warps), self._warps, self._coarse)
+        parts = {} if self.upto == "coarse" else self.net.part_normals(self._inputs, self._coarse, self._warps)
+        return self.net.merged(parts, self._warps, self._coarse)
 
 
 def passes_of(model, person, body, context) -> Passes:
     """The newest person's Passes (models.TwoKModel). They go when the person goes, or by figure.forget("two_k")."""
-    make = lambda: Passes(model.net, model.kind, view_of(person, body, model.device), context.tile)
+    make = lambda: Passes(model.net, model.kind, view_of(person, body, model.device), context.tile, model.upto)
     found = remembered("two_k", person, body, make)
     if found.net is not model.net:
         forget("two_k")
@@ -87,4 +97,4 @@ def passes_of(model, person, body, context) -> Passes:
 
 def method_of(model) -> str:
     """What the report says."""
-    return f"2k2k({model.kind})"
+    return f"2k2k({model.kind})" + ("" if model.upto == "depth" else f", {model.upto} alone" if model.upto == "coarse" else ", without depth")
