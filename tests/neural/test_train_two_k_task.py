@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tomllib
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from neural.contract.errors import OptionError, WeightsError
+from neural.contract.errors import OptionError
 from neural.contract.joints import LANDMARKS
-from neural.nets.two_k.config import CPU
+from neural.nets.two_k.config import COMPACT, CPU
 from neural.nets.two_k.door import compact_inputs
 from neural.nets.two_k.net import TwoK
 from neural.nets.two_k.weights import load
@@ -152,18 +154,20 @@ def test_a_gpu_is_asked_for_only_where_there_is_one(capsys):
     assert main(["--config", "gpu"]) == 2 and "GPU" in capsys.readouterr().err
 
 
-def test_what_ships_is_listed_once(tmp_path, monkeypatch):
+def test_what_ships_is_listed_once(tmp_path):
+    """Also when COMPACT, which takes two files, ships in between."""
     (tmp_path / "weights.toml").write_text('# Weights.\n\n[lifter]\nfile = "a"\nscores = "[x]"\n')
     numbers = {"front_deg": 12.0, "body_front_deg": 30.0}
-    for _ in range(2):
-        file = shipping.ship(fresh(SMALL), "tiny", "train it", numbers, tmp_path)
-    text = (tmp_path / "weights.toml").read_text()
-    assert text.count("[two_k]") == 1 and text.count("[lifter]") == 1 and f"bytes = {file.stat().st_size}" in text and "# Weights." in text
-    assert "| front_deg | 12 | 30 |" in file.with_suffix(".md").read_text()
-    monkeypatch.setattr(shipping, "LIMIT", 1000)
-    with pytest.raises(WeightsError) as error:
-        shipping.ship(fresh(SMALL), "tiny", "train it", numbers, tmp_path)
-    assert error.value.code == "weights.large"
+    for net in (fresh(SMALL), fresh(COMPACT), fresh(SMALL)):
+        file = shipping.ship(net, "tiny", "train it", numbers, tmp_path)
+        rows = tomllib.loads((tmp_path / "weights.toml").read_text())
+        assert list(rows) == ["lifter", "two_k", "two_k_2"][:3 if net.config == COMPACT else 2] and rows["lifter"]["scores"] == "[x]"
+        assert {p.name for p in tmp_path.glob("*.safetensors")} == {r["file"] for r in rows.values()} - {"a"}
+        for row in list(rows.values())[1:]:
+            size = (tmp_path / row["file"]).stat().st_size
+            assert row["bytes"] == size <= 16e6 and row["sha256"] == hashlib.sha256((tmp_path / row["file"]).read_bytes()).hexdigest()
+        assert torch.equal(load(file).state_dict()["refine.last.weight"], net.state_dict()["refine.last.weight"].half().float())
+    assert "# Weights." in (tmp_path / "weights.toml").read_text() and "| front_deg | 12 | 30 |" in file.with_suffix(".md").read_text()
 
 
 def test_a_fresh_network_starts_near_the_body():

@@ -22,12 +22,12 @@ def shard_name(first: int) -> str:
 
 
 def produce(source: str | Path, out: Path, part: str, seeds: Sequence[int], size: int, batch: int = 4, workers: int = 1,
-            fields: Sequence[str] | None = None, say: Callable[[str], None] = print) -> None:
+            fields: Sequence[str] | None = None, say: Callable[[str], None] = print, supersample: int = 2) -> None:
     """Write the samples of `seeds` into out/, a shard for each 32 seeds; shards that are there already are kept, so that it can be stopped and
     started again. fields: names to keep (None = all); `joints` is always kept."""
     runs = [list(seeds[k:k + SHARD]) for k in range(0, len(seeds), SHARD)]
     todo = [r for r in runs if not (out / shard_name(r[0]) / "seeds.npy").is_file()]
-    config = GeneratorConfig(size=size)
+    config = GeneratorConfig(size=size, supersample=supersample)
     describe(out, {"part": part, "size": size, "config": asdict(config), "first": int(seeds[0]), "count": len(seeds)})
     say(f"{len(runs) - len(todo)} of {len(runs)} shards are there.")
     jobs = [(str(source), str(out), part, todo[k::workers], config, batch, None if fields is None else tuple(fields), k) for k in range(workers)]

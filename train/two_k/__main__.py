@@ -102,8 +102,8 @@ def _assets(args: argparse.Namespace) -> str | Path:
 def _draw(args: argparse.Namespace, plan: Plan, wanted: list[Phase], samples: Path, say) -> Producer:
     """Draw what the first phase needs, on all cores; the rest goes on beside the training."""
     assets, minutes = _assets(args), args.minutes
-    canvases = list(dict.fromkeys(c[1] for p in wanted for c in p.canvas))
     rate = dict(plan.fresh)
+    canvases = list(dict.fromkeys(min(c for c in rate if c >= row[1]) for p in wanted for row in p.canvas))
     count = lambda canvas: max(round(rate[canvas] * minutes) // 32 * 32, plan.first if canvas == canvases[0] else plan.first // 4)
     torch.set_num_threads(1)
     began = time.monotonic()
@@ -143,11 +143,12 @@ def _held(args, plan: Plan, canvas: int, source: Source, producer: Producer | No
         val = Live(_assets(args), "val", plan.device)
         made = [val.samples(canvas, range(k, min(k + 8, plan.held))) for k in range(0, plan.held, 8)]
         return {name: torch.cat([m[name] for m in made]).cpu() for name in made[0]}
-    need = ((("val", plan.held), ("train", plan.first // 4)))
+    count = max(plan.held * 256 // canvas, 2)                  # large ones take long
+    need = (("val", count), ("train", plan.first // 4))
     while any(len(source.of(canvas, part)) < count for part, count in need) and producer is not None and producer.working:
         say(f"waits for samples of {canvas} pixels")
         time.sleep(10)
-    return source.held(canvas, min(plan.held, max(len(source.of(canvas, "val")), 1)))
+    return source.held(canvas, min(count, max(len(source.of(canvas, "val")), 1)))
 
 
 def last_scores(folder: Path) -> dict[str, float]:

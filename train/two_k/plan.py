@@ -30,12 +30,10 @@ class Plan:
 
 
 PLANS = {
-    "cpu": Plan("cpu", "cpu", (Phase("coarse", ((0.0, 256, 8),), 0.64, 1.5e-3), Phase("parts", ((0.0, 512, 4),), 0.22, 1.5e-3),
-                               Phase("depth", ((0.0, 512, 2),), 0.14, 1.5e-3)),
-                held=32, average=0.998, fresh=((256, 34.0), (512, 6.0))),
-    "gpu": Plan("compact", "cuda", (Phase("coarse", ((0.0, 256, 96), (0.5, 512, 48)), 0.6, 1e-3), Phase("parts", ((0.0, 1024, 12),), 0.25, 1e-3),
+    "cpu": Plan("cpu", "cpu", (Phase("coarse", ((0.0, 256, 4),), 0.64, 1.2e-3), Phase("parts", ((0.0, 512, 4), (0.0, 1024, 1)), 0.22, 1.2e-3),
+                               Phase("depth", ((0.0, 512, 2), (0.0, 1024, 1)), 0.14, 1.5e-3)),
+                held=32, average=0.998, fresh=((256, 25.0), (1024, 2.5))),
+    "gpu": Plan("compact", "cuda", (Phase("coarse", ((0.0, 256, 96), (0.5, 512, 48)), 0.6, 1e-3), Phase("parts", ((0.0, 512, 48), (0.0, 1024, 12)), 0.25, 1e-3),
                                     Phase("depth", ((0.0, 512, 16), (0.5, 1024, 8)), 0.15, 1e-3)),
                 held=64, average=0.999),
 }
-"""Measured on two shared cores (README.md): a sample of 256 pixels costs 0.7 s of a core to draw, 512 pixels 1.8 s; a step of the phase
-`coarse` 0.16 s a sample. In 150 minutes 5,100 + 900 samples take 28 % of both cores, and each is seen about ten times, changed every time."""

@@ -17,6 +17,7 @@ from ..people.generator import Generator, GeneratorConfig
 from ..people.produce import produce
 from ..people.shards import Shards
 from .data import FIELDS
+from .shrink import halved
 
 
 class Source(Protocol):
@@ -32,8 +33,8 @@ class Live:
         self.generators: dict[int, Generator] = {}
 
     def samples(self, canvas: int, seeds: Sequence[int]) -> dict[str, Tensor]:
-        if canvas not in self.generators:                          # small ones draw finer: both then cost the same and show the same
-            self.generators[canvas] = Generator(self.assets, self.part, GeneratorConfig(canvas, supersample=2 if canvas <= 256 else 1), self.device)
+        if canvas not in self.generators:
+            self.generators[canvas] = Generator(self.assets, self.part, GeneratorConfig(canvas, supersample=fineness(canvas)), self.device)
         made = self.generators[canvas](seeds)
         return {name: made[name] for name in FIELDS}
 
@@ -42,7 +43,8 @@ class Live:
 
 
 class Disk:
-    """Samples of a folder, drawn with putting back; looks for new ones every `look_s` seconds."""
+    """Samples of a folder, drawn with putting back; looks for new ones every `look_s` seconds. A canvas of which there are no samples gets
+    those of a larger one, made smaller."""
 
     def __init__(self, root: Path, device: str = "cpu", look_s: float = 20.0):
         self.root, self.device, self.look_s = Path(root), device, look_s
@@ -50,7 +52,11 @@ class Disk:
         self.looked = time.monotonic()
 
     def of(self, canvas: int, part: str = "train") -> Shards:
-        return Shards(folder_of(self.root, part, canvas), FIELDS)
+        return Shards(folder_of(self.root, part, self.drawn(canvas, part)), FIELDS)
+
+    def drawn(self, canvas: int, part: str = "train") -> int:
+        """The canvas whose samples serve this one."""
+        return next((c for c in (canvas, 2 * canvas, 4 * canvas) if folder_of(self.root, part, c).is_dir()), canvas)
 
     def draw(self, canvas: int, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """ValueError when there is no sample yet."""
@@ -62,18 +68,27 @@ class Disk:
             self.looked = time.monotonic()
         if not len(shards):
             raise ValueError(f"there are no samples of {canvas} pixels in {self.root}")
-        return self._read(shards, rng.integers(len(shards), size=count).tolist())
+        return self._read(shards, rng.integers(len(shards), size=count).tolist(), canvas)
 
     def held(self, canvas: int, count: int) -> dict[str, Tensor]:
         """The first samples of part "val"."""
         shards = self.of(canvas, "val")
         if len(shards) < count:
             raise ValueError(f"only {len(shards)} of {count} validation samples of {canvas} pixels are in {self.root}")
-        return self._read(shards, list(range(count)))
+        read = [self._read(shards, [row], canvas) for row in range(count)]
+        return {name: torch.cat([r[name] for r in read]) for name in FIELDS}
 
-    def _read(self, shards: Shards, rows: list[int]) -> dict[str, Tensor]:
+    def _read(self, shards: Shards, rows: list[int], canvas: int) -> dict[str, Tensor]:
         sample = shards.batch(rows)
-        return {name: sample[name].to(self.device) for name in FIELDS}
+        sample = {name: sample[name].to(self.device) for name in FIELDS}
+        while sample["image"].shape[-1] > canvas:
+            sample = halved(sample)
+        return sample
+
+
+def fineness(canvas: int) -> int:
+    """Rows of pixels drawn for each of the canvas: large ones would cost too much."""
+    return 2 if canvas <= 256 else 1
 
 
 def folder_of(root: Path, part: str, canvas: int) -> Path:
@@ -94,7 +109,8 @@ def fill(assets: str | Path, root: Path, orders: Sequence[Order], workers: int =
     """Draw what is not there yet; returns when all is done."""
     for order in orders:
         produce(assets, folder_of(root, order.part, order.canvas), order.part, range(order.first, order.first + order.count), order.canvas,
-                batch=4, workers=workers, fields=FIELDS, say=lambda text: say(f"{order.part} {order.canvas}: {text}"))
+                batch=4 if order.canvas <= 256 else 1, workers=workers, fields=FIELDS,
+                say=lambda text: say(f"{order.part} {order.canvas}: {text}"), supersample=fineness(order.canvas))
 
 
 class Producer:

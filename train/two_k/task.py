@@ -42,16 +42,19 @@ FACE = 2.0
 
 @dataclass(frozen=True)
 class Phase:
-    """name: of TRAINED. canvas: (from which part of the training on, side of the canvas, samples in a batch), ascending; share: of all minutes."""
+    """name: of TRAINED. canvas: (from which part of the training on, side of the canvas, samples in a batch), ascending; rows that begin at
+    the same time take turns at random; validation is on the last. share: of all minutes."""
 
     name: str
     canvas: tuple[tuple[float, int, int], ...]
     share: float
     rate: float
 
-    def now(self, part: float) -> tuple[int, int]:
-        """Canvas and batch when `part` of the training is over."""
-        return [c[1:] for c in self.canvas if part >= c[0]][-1]
+    def now(self, part: float, chance: float = 1.0) -> tuple[int, int]:
+        """Canvas and batch when `part` of the training is over; chance in [0, 1] chooses among those that take turns."""
+        begun = max(c[0] for c in self.canvas if part >= c[0])
+        turns = [c[1:] for c in self.canvas if c[0] == begun]
+        return turns[min(int(chance * len(turns)), len(turns) - 1)]
 
 
 def fresh(config: TwoKConfig, seed: int = 0) -> TwoK:
@@ -87,7 +90,7 @@ class TwoKTask:
         self.called(step)
         rng = np.random.default_rng((self.seed, tuple(TRAINED).index(self.phase.name), step))
         self.coin = float(rng.random())
-        canvas, count = self.phase.now(part)
+        canvas, count = self.phase.now(part, float(rng.random()))
         sample = self.source.draw(canvas, count, rng)
         sample = mirror(sample, torch.as_tensor(rng.random(count) < self.change.mirror, device=self.device))
         return batch_of(augment(sample, rng, self.change), rng)
