@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+import itertools
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,9 @@ from pathlib import Path
 import torch
 
 from .body.model import BodyModel
-from .contract import engine
+from .contract import checkpoints
 from .contract.errors import OptionError, WeightsError
+from .nets.blocks import file as weight_file
 from .nets.landmarks import LandmarkNets
 from .nets.two_k import weights as two_k_weights
 from .nets.two_k.net import TwoK
@@ -23,8 +23,7 @@ SHIPPED = Path(__file__).parent / "weights"
 
 def imported_folder() -> Path:
     """Where a person's imported official checkpoints lie (neural.checkpoint); LIKENESS_WEIGHTS overrides it."""
-    own = os.environ.get("LIKENESS_WEIGHTS")
-    return Path(own) if own else engine.default_folder(SHIPPED.parents[1]).parent / "weights"
+    return checkpoints.folder_of(SHIPPED.parents[1])
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Models:
         self._shipped, self._imported = shipped, imported or imported_folder()
         self._landmarks: LandmarkNets | None = None
         self._bodies: dict[str | None, BodyModel] = {}
-        self._two_k: dict[Path, TwoKModel] = {}
+        self._two_k: dict[Path, tuple[int, TwoKModel]] = {}      # and the file's time: a checkpoint may be imported anew
 
     @property
     def landmarks(self) -> LandmarkNets:
@@ -71,7 +70,7 @@ class Models:
 
         "auto": those that ship, if any. "2k2k": an imported official checkpoint, else those that ship. Raises OptionError option.depth-unavailable.
         """
-        shipped, imported = self._shipped / "two_k.safetensors", self._imported / "2k2k.safetensors"
+        shipped, imported = self._shipped / "two_k.safetensors", checkpoints.weights_of(self._imported, "2k2k")
         order = {"auto": (shipped,), "2k2k": (imported, shipped)}.get(depth, ())
         found = next((f for f in order if f.is_file()), None)
         if found is None and depth == "2k2k":
@@ -84,14 +83,16 @@ class Models:
         file = self.two_k_file(depth)
         if file is None:
             return None
-        if file not in self._two_k:
+        time_ns = file.stat().st_mtime_ns
+        if self._two_k.get(file, (None,))[0] != time_ns:
             if file.parent == self._shipped:
                 _unchanged(file)
             device = "cuda" if self.device == "cuda" else "cpu"           # operations that MPS lacks: the CPU is right everywhere
             net = two_k_weights.load(file)
             fast = net.for_inference(dtype=torch.bfloat16 if device == "cuda" else torch.float32).to(device)
-            self._two_k[file] = TwoKModel(fast, file.name, "compact" if net.config.ours else "paper", device, self.upto)
-        return self._two_k[file]
+            kind = "compact" if net.config.ours else "paper"
+            self._two_k[file] = time_ns, TwoKModel(fast, file.name, kind, device, self.upto)
+        return self._two_k[file][1]
 
     def release(self) -> None:
         """Forget everything that is loaded."""
@@ -101,11 +102,13 @@ class Models:
 
 
 def _unchanged(file: Path) -> None:
-    """A file that weights.toml lists must be the listed one. Raises WeightsError weights.unreadable."""
+    """The files of a set that weights.toml lists must be the listed ones. Raises WeightsError weights.missing, weights.unreadable."""
     listed = file.parent / "weights.toml"
-    row = tomllib.loads(listed.read_text("utf-8")).get(file.stem) if listed.is_file() else None
-    if row is None:
-        return
-    with open(file, "rb") as f:
-        if hashlib.file_digest(f, "sha256").hexdigest() != row["sha256"]:
-            raise WeightsError("weights.unreadable", f"The weights '{file.name}' are damaged.", "Install the extension again.")
+    rows = tomllib.loads(listed.read_text("utf-8")) if listed.is_file() else {}
+    for one in (weight_file.part(file, n) for n in itertools.count(1)):
+        if one.stem not in rows:
+            return
+        if not one.is_file():
+            raise WeightsError("weights.missing", f"The weights '{one.name}' are not there.", "Install the extension again.")
+        if weight_file.digest(one) != rows[one.stem]["sha256"]:
+            raise WeightsError("weights.unreadable", f"The weights '{one.name}' are damaged.", "Install the extension again.")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..contract import checkpoints
 from ..contract.errors import LikenessError, WeightsError, internal, output_error
 from .official import NETS, tensors_of
 
@@ -56,7 +57,7 @@ def write(file: Path, net: str, out: Path) -> dict:
     if not file.is_file():
         raise WeightsError("weights.missing", f"There is no file '{file.name}'.", "Choose the checkpoint file.")
     tensors = tensors_of(file, net)
-    target, part = out / f"{net}.safetensors", out / f".{net}.part"
+    target, part = checkpoints.weights_of(out, net), out / f".{net}.part"
     about = {"file": target.name, "net": net, "tensors": len(tensors), "parameters": int(sum(
         v.size for k, v in tensors.items() if not k.endswith(("running_mean", "running_var", "num_batches_tracked")))),
         "source": file.name, "sha256": _digest(file), "bytes": file.stat().st_size}
@@ -64,7 +65,7 @@ def write(file: Path, net: str, out: Path) -> dict:
         out.mkdir(parents=True, exist_ok=True)
         save_file({k: np.array(v, order="C", copy=None) for k, v in tensors.items()}, str(part), {"net": net, "source_sha256": about["sha256"]})
         os.replace(part, target)
-        (out / f"{net}.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+        checkpoints.about_of(out, net).write_text(json.dumps(about, indent=1) + "\n", "utf-8")
     except OSError as exc:
         raise output_error(exc, out) from exc
     finally:

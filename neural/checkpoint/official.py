@@ -8,6 +8,7 @@ from typing import Callable
 
 import numpy as np
 
+from ..contract import checkpoints
 from ..contract.errors import OptionError, WeightsError
 from .unpickle import Checkpoint, Lying
 
@@ -38,8 +39,8 @@ def _texformer() -> dict[str, tuple[int, ...]]:
         return {k: tuple(v.shape) for k, v in Texformer().state_dict().items()}
 
 
-NETS = {"2k2k": Official("2K2K (Han et al., CVPR 2023), second phase", "model_state_dict", _two_k),
-        "texformer": Official("Texformer (Xu and Loy, ICCV 2021)", "state_dict", _texformer)}
+NETS = {"2k2k": Official(checkpoints.NETS["2k2k"], "model_state_dict", _two_k),
+        "texformer": Official(checkpoints.NETS["texformer"], "state_dict", _texformer)}
 
 
 def official(name: str) -> Official:

@@ -1,4 +1,4 @@
-"""Networks with their weights: ours, which ship, and an official checkpoint that a person imported (neural/checkpoint)."""
+"""Networks with their weights (a file, or a set: blocks/file.py): ours, which ship, and an official checkpoint that a person imported (neural/checkpoint)."""
 
 from __future__ import annotations
 
