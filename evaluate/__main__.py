@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from neural.contract.errors import LikenessError
-from neural.contract.job import DEVICES, PRESETS
+from neural.contract.job import DEPTHS, DEVICES, PRESETS
 
 from .degrade import KINDS
 from .methods import METHODS, USUAL
@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help=f"draft preset, fewer samples, the first {QUICK_PEOPLE} people: 3 minutes on two cores")
     p.add_argument("--degrade", choices=(*KINDS, "all"), default="none",
                    help="make the pictures worse first; all: one row for each (the suite `degraded`)")
+    p.add_argument("--depth", choices=DEPTHS, default="auto", help="of the rows that run the pipeline; 2k2k: an imported checkpoint")
     p.add_argument("--device", choices=DEVICES, default="auto")
     p.add_argument("--seed", type=int, default=0)
     return p
@@ -45,7 +46,7 @@ def main() -> int:
     limit = QUICK_PEOPLE if args.quick and args.limit is None and args.degrade != "all" else args.limit
     try:
         result = evaluate(Options(args.suite, preset, limit, args.out, args.pictures, methods, args.quick, args.device,
-                                  args.seed, args.degrade))
+                                  args.seed, args.degrade, args.depth))
     except LikenessError as error:
         print(f"{error.message} {error.remedy}", file=sys.stderr)
         return 2 if error.code.startswith(("suite.", "option.")) else 3

@@ -22,7 +22,7 @@ from .readers.mesh import Material, Mesh, simple_mesh, smooth_normals
 from .render.picture import Shot, true_maps
 from .truth import Truth
 
-PIPELINES = {"pipeline": {}, "parts": {"upto": "parts"}, "coarse": {"upto": "coarse"}, "body-prior": {"depth": "body-prior"}}
+PIPELINES = {"pipeline": ("", "depth"), "parts": ("", "parts"), "coarse": ("", "coarse"), "body-prior": ("body-prior", "depth")}
 """Rows that run all stages: as shipped; 2K2K without its high-resolution depth network; without the parts' too; without networks."""
 
 USUAL = ("pipeline", "body", "oracle")
@@ -48,16 +48,16 @@ class Reconstruction:
 class Runner:
     """Runs methods on one picture after the other; models stay loaded. Results of shared stages come from a cache."""
 
-    def __init__(self, preset: str, device: str, work: Path, seed: int = 0):
+    def __init__(self, preset: str, device: str, work: Path, seed: int = 0, depth: str = "auto"):
         self.pipeline = Pipeline(device)
-        self.options = JobOptions(preset=preset, device=device, seed=seed, face=False).checked()
+        self.options = JobOptions(preset=preset, device=device, seed=seed, face=False, depth=depth).checked()
         self.work = work
 
     def run(self, method: str, photo: Path, truth: Truth) -> Reconstruction:
         """One method on one picture file of `truth`. Raises LikenessError like the pipeline itself."""
         began = time.perf_counter()
         if method in PIPELINES:
-            return replace(self._pipeline(photo, truth, began, **PIPELINES[method]), method=method)
+            return replace(self._pipeline(photo, truth, began, *PIPELINES[method]), method=method)
         job = self.job(photo)
         nets = self.pipeline.models
         read = job.stage(s01_photo, s01_photo.read_photo, photo, source=photo)
@@ -68,13 +68,13 @@ class Runner:
                                   time.perf_counter() - began)
         return self._oracle(job, read, person, body, truth, began)
 
-    def _pipeline(self, photo: Path, truth: Truth, began: float, depth: str = "auto", upto: str = "depth") -> Reconstruction:
+    def _pipeline(self, photo: Path, truth: Truth, began: float, depth: str, upto: str) -> Reconstruction:
         models, out = self.pipeline.models, self.work / f"{photo.stem}-{depth}-{upto}"
         if models.upto != upto:
             models.release()
             models.upto = upto
         # what another row has cached was worked out by other networks
-        report = self.pipeline.run(photo, out, replace(self.options, depth=depth), cache=self.work / f"cache-{upto}")
+        report = self.pipeline.run(photo, out, replace(self.options, depth=depth or self.options.depth), cache=self.work / f"cache-{upto}")
         return from_folder(out, truth.shot, report, time.perf_counter() - began)
 
     def job(self, photo: Path) -> StageRunner:

@@ -42,6 +42,7 @@ class Options:
     device: str = "auto"
     seed: int = 0
     degrade: str = "none"
+    depth: str = "auto"
 
 
 def evaluate(options: Options) -> dict:
@@ -53,7 +54,7 @@ def evaluate(options: Options) -> dict:
     clock = _Clock()
     results: list[dict] = []
     with tempfile.TemporaryDirectory(prefix="likeness-evaluate-") as folder:
-        runner = Runner(options.preset, options.device, Path(folder), options.seed)
+        runner = Runner(options.preset, options.device, Path(folder), options.seed, options.depth)
         for number, item in enumerate(items):
             for kind in KINDS if options.degrade == "all" else (options.degrade,):
                 results += _item(item, number, len(items), kind, options, shot_config, config, runner, Path(folder))
@@ -155,6 +156,7 @@ def command(options: Options) -> str:
     parts += [f"--limit {options.limit}"] if options.limit else []
     parts += [f"--methods {','.join(options.methods)}"] if tuple(options.methods) != USUAL else []
     parts += ["--quick"] if options.quick else []
+    parts += [f"--depth {options.depth}"] if options.depth != "auto" else []
     parts += [f"--degrade {options.degrade}"] if options.degrade != "none" else []
     parts += [f"--seed {options.seed}"] if options.seed else []
     return " ".join(parts)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neural.contract.joints import LANDMARKS
-from neural.nets.two_k.door import View, depth_target, joints_from_landmarks
+from neural.nets.two_k.door import TRUSTED, View, depth_target, joints_from_landmarks
 from neural.nets.two_k.ours import unit
 
 from ..people.generator import to_view
@@ -27,9 +27,6 @@ FIELDS = ("image", "visible", "mask_seen", "depth_front", "depth_back", "normal_
 
 HIDDEN, RIM = 0.3, 0.3
 """Weights of pixels of the person that are not seen, and of those at the mask's edge, where one pixel holds both person and background."""
-
-TRUSTED = 0.3
-"""Landmarks less visible than this are sometimes not told (s02 knows them badly)."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,10 @@ FROM_LANDMARKS = {
 """Which landmark (of BlazePose, or of our body model, which has more) stands for each joint of 2K2K; the first that there is."""
 
 
+TRUSTED = 0.3
+"""Landmarks less visible than this are guesses: no part is placed by them (training forgets half of them)."""
+
+
 @dataclass(frozen=True)
 class View:
     """What a network is told about B people.

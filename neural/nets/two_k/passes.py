@@ -15,7 +15,7 @@ from torch import Tensor
 from ...body.maps import from_stage
 from ...contract.joints import LANDMARKS
 from ...geometry.figure import forget, remembered
-from .door import Maps, View, compact_inputs, compact_maps, joints_from_landmarks, paper_inputs, paper_maps, paper_normals, sided
+from .door import TRUSTED, Maps, View, compact_inputs, compact_maps, joints_from_landmarks, paper_inputs, paper_maps, paper_normals, sided
 from .merge import Warps
 from .net import Inputs, Output, TwoK
 from .ours import Coarse
@@ -32,7 +32,8 @@ def view_of(person, body, device: str = "cpu") -> View:
     """What the networks are told of one person: stages.s02_person.Person, stages.s03_body.Body."""
     camera = person.camera
     floats = lambda a: torch.as_tensor(np.ascontiguousarray(a, np.float32), device=device)
-    joints = joints_from_landmarks(np.asarray(person.landmarks, np.float64), LANDMARKS)
+    points = np.where(np.asarray(person.visibility)[:, None] < TRUSTED, np.nan, np.asarray(person.landmarks, np.float64))
+    joints = joints_from_landmarks(points, LANDMARKS)
     return View(torch.as_tensor(np.ascontiguousarray(person.crop), device=device).permute(2, 0, 1)[None].float() / 255,
                 floats(person.mask)[None, None], floats(person.inside)[None, None], floats([camera.fx]), floats([[camera.cx, camera.cy]]),
                 joints[None], from_stage(body.maps, device), floats(body.joints[:1, 2]))
