@@ -24,6 +24,8 @@ RING_LINES = 200
 LONGEST_SHOWN = 2000                  # characters of one line of stderr that are kept
 INBOX = 1000                          # messages kept for a caller that does not poll (Blender renders, say)
 LOG_BYTES = 5_000_000                 # an older log is begun anew
+ALONE = ({"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+         if os.name == "nt" else {"start_new_session": True})   # for Popen: Ctrl-C in Blender's terminal is not for the child
 
 
 def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
@@ -51,11 +53,9 @@ class WorkerPipes:
         self.stage = ""
         self.started_at = self.heard_at = time.monotonic()
         self._gone_at: float | None = None
-        alone = ({"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
-                 if os.name == "nt" else {"start_new_session": True})   # Ctrl-C in Blender's terminal is not for it
         try:
             self.process = subprocess.Popen(command, cwd=cwd, env=clean_environment(env), stdin=subprocess.PIPE,
-                                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **alone)
+                                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **ALONE)
         except (OSError, ValueError):
             self._close_log()
             raise

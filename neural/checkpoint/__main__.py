@@ -57,7 +57,7 @@ def write(file: Path, net: str, out: Path) -> dict:
     if not file.is_file():
         raise WeightsError("weights.missing", f"There is no file '{file.name}'.", "Choose the checkpoint file.")
     tensors = tensors_of(file, net)
-    target, part = checkpoints.weights_of(out, net), out / f".{net}.part"
+    target, part = checkpoints.weights_of(out, net), checkpoints.part_of(out, net)
     about = {"file": target.name, "net": net, "tensors": len(tensors), "parameters": int(sum(
         v.size for k, v in tensors.items() if not k.endswith(("running_mean", "running_var", "num_batches_tracked")))),
         "source": file.name, "sha256": _digest(file), "bytes": file.stat().st_size}

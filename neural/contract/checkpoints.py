@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import engine
-from .errors import output_error
+from .errors import WeightsError, from_json, output_error
 
 NETS = {"2k2k": "2K2K (Han et al., CVPR 2023), second phase", "texformer": "Texformer (Xu and Loy, ICCV 2021)"}
 """name -> title of each official network whose checkpoint can be imported."""
+
+SECONDS = 600
+"""An import that takes longer is ended."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ def about_of(folder: Path, net: str) -> Path:
     return folder / f"{net}.json"
 
 
+def part_of(folder: Path, net: str) -> Path:
+    """The weights while they are being written; an import that was killed may leave it."""
+    return folder / f".{net}.part"
+
+
 def listed(folder: Path) -> list[Imported]:
     """All checkpoints of the folder, in the order of NETS."""
     found = []
@@ -66,3 +74,28 @@ def remove(folder: Path, net: str) -> None:
         about_of(folder, net).unlink(missing_ok=True)
     except OSError as exc:
         raise output_error(exc, folder) from exc
+
+
+def command(python: Path | str, file: Path, net: str, folder: Path) -> list[str]:
+    """The command line of an import; to be run where the package `neural` lies."""
+    return [str(python), "-s", "-m", "neural.checkpoint", str(Path(file).resolve()), "--net", net, "--out", str(Path(folder).resolve())]
+
+
+def answer(said: str, told: str, status: int) -> dict:
+    """What an import has done: {file, net, tensors, parameters, source, sha256, bytes}. Raises LikenessError.
+
+    said, told: its stdout and stderr, whole. status: its exit status.
+    """
+    try:
+        data = json.loads(said.strip().splitlines()[-1])
+        if "code" not in data:
+            return data
+    except (IndexError, ValueError, TypeError):
+        raise WeightsError("weights.unreadable", "The process that read the checkpoint died.",
+                           "Choose an unmodified checkpoint; close other programs when memory is short.",
+                           f"exit status {status}\n{told[-2000:]}") from None
+    raise from_json(data, data.get("trace", ""))
+
+
+def took_too_long() -> WeightsError:
+    return WeightsError("weights.unreadable", f"Reading the checkpoint took more than {SECONDS // 60} minutes.", "Choose an unmodified checkpoint.")

@@ -19,7 +19,7 @@ from neural.contract.errors import PersonError
 class CopyRunner:
     """In place of the pipeline: the true mesh 10 % larger; finds nobody in the oracle's row."""
 
-    def __init__(self, preset, device, work, seed):
+    def __init__(self, preset, device, work, seed, depth):
         self.pipeline = SimpleNamespace(device="cpu")
 
     def run(self, method, photo, truth):
