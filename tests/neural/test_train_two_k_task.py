@@ -23,6 +23,7 @@ from train.two_k import ship as shipping
 from train.two_k.__main__ import main, start, train
 from train.two_k.data import batch_of
 from train.two_k.losses import scores
+from train.two_k.picture import COLUMNS, sheet
 from train.two_k.plan import PLANS, Plan
 from train.two_k.sources import Disk, folder_of
 from train.two_k.task import TRAINED, Phase, TwoKTask, fresh
@@ -103,6 +104,23 @@ def test_scores_of_the_truth_are_perfect_and_of_a_shift_known():
     turned[:, 2] = np.sin(angle) * t.normals[:, 1] + np.cos(angle) * t.normals[:, 2]
     found = scores(turned, t.depth, t.mask > 0, t, unit, inside)
     assert 5 < found["front_deg"] < 10.1 and found["back_deg"] < 0.02
+
+
+def test_the_sheet_shows_body_network_and_truth_side_by_side():
+    net = fresh(SMALL)
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            if "Conv_1x1" in name or "refine.last" in name:
+                p.zero_()
+    given = people(1, 512)
+    image = np.asarray(sheet(net, given, 64)).astype(int)[18:]
+    assert image.shape == (128, 64 * len(COLUMNS), 3)
+    column = {name: image[:, 64 * k:64 * k + 64] for k, name in enumerate(COLUMNS)}
+    inside = slice(28, 36), slice(28, 36)                       # the middle of the front's row
+    assert abs(column["coarse normals"][inside] - column["body"][inside]).max() <= 2          # heads that say nothing give the body
+    assert abs(column["body depth"][inside] - column["depth"][inside]).max() <= 6
+    assert (column["true depth"][inside] < column["body depth"][inside] - 10).mean() > 0.9    # the true front is farther: darker
+    assert (column["true"][:3, :3] == 255).all()
 
 
 def _folder(root, canvas=256):

@@ -4,6 +4,7 @@
     dev.py train 2k2k --config gpu --minutes 25 --assets people.pack      one GPU, samples drawn on it
     … --resume                                                            goes on where it was (also with more minutes)
     … --phase coarse|parts|depth                                          one phase only, for all the minutes
+    … --picture OUT.png                                                   trains nothing: what the weights in --out make of new people
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from safetensors.torch import load_file
 from neural.contract.errors import LikenessError, OptionError
 from neural.nets.two_k.config import CONFIGS
 from neural.nets.two_k.net import TwoK
+from neural.nets.two_k.weights import load
 
 from .. import loop
 from ..people.assets import assets_root
+from .picture import draw
 from .plan import PLANS, Plan
 from .ship import export, ship
 from .sources import Disk, Live, Order, Producer, Source, fill, threads
@@ -42,10 +45,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, help="of this process (config cpu); default: all cores, less one while samples are drawn")
     parser.add_argument("--batch", type=int, help="samples in a batch; default: the config's")
     parser.add_argument("--ship", action="store_true", help="put the weights into neural/weights")
+    parser.add_argument("--picture", type=Path, metavar="OUT.png", help="only draw what the weights in --out make of people")
     parser.add_argument("--assets", help="asset folder or pack file; default: the environment variable LIKENESS_ASSETS")
     args = parser.parse_args(argv)
     try:
-        train(args, PLANS[args.config])
+        if args.picture:
+            draw(load(args.out / "two_k.safetensors"), _assets(args), args.picture)
+        else:
+            train(args, PLANS[args.config])
     except LikenessError as error:
         print(f"{error.message} {error.remedy}", file=sys.stderr)
         return 2
