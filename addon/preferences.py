@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import bpy
 from bpy.props import EnumProperty, IntProperty, StringProperty
 
+from ..neural.contract import checkpoints
 from . import engine
-from .properties import DEVICE_ITEMS
+from .properties import DEVICE_ITEMS, state
 
 PACKAGE = __package__.rpartition(".")[0]
 """The extension's package (bl_ext.<repository>.likeness): the key of its preferences."""
@@ -42,6 +43,39 @@ class LIKENESS_AP_preferences(bpy.types.AddonPreferences):
         layout.prop(self, "engine_python")
         layout.prop(self, "device")
         layout.prop(self, "idle_s")
+        layout.separator()
+        _draw_checkpoints(layout)
+
+
+def _draw_checkpoints(layout: bpy.types.UILayout) -> None:
+    """Imported checkpoints: network, file, size; a button to remove each, and one to import."""
+    current = state()
+    layout.label(text="Imported checkpoints")
+    found = checkpoints.listed(checkpoints.folder_of(engine.ROOT))
+    for item in found:
+        row = layout.row()
+        row.label(text=checkpoints.NETS[item.net], icon="CHECKMARK")
+        row.label(text=item.source or "file not known")
+        side = row.row()
+        side.alignment = "RIGHT"
+        side.label(text=f"{item.bytes / 1e6:.0f} MB")
+        side.operator("likeness.remove_checkpoint", text="", icon="TRASH").net = item.net
+    if not found:
+        layout.label(text="None. If you own an official checkpoint of 2K2K, Likeness can use it.", icon="INFO")
+    if current.task_running:
+        draw_task(layout, current)
+    else:
+        layout.operator("likeness.import_checkpoint", icon="IMPORT")
+
+
+def draw_task(layout: bpy.types.UILayout, current) -> None:
+    """How far the running task is, and a button to cancel it."""
+    row = layout.row(align=True)
+    if current.task_fraction >= 0:
+        row.progress(factor=current.task_fraction, text=f"{current.task_fraction:.0%}")
+    else:
+        row.label(text=current.task_text)
+    row.operator("likeness.cancel", text="", icon="X").task = True
 
 
 def get():

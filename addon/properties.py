@@ -22,6 +22,15 @@ SURFACE_ITEMS = (
     ("pifuhd", "PIFuHD", "An implicit surface"),
     ("neural-code", "Neural code", "An implicit surface"),
 )
+DEPTH_ITEMS = (
+    ("auto", "Automatic", "The 2K2K networks that come with Likeness; the fitted body where none do"),
+    ("2k2k", "2K2K", "The 2K2K networks, from a checkpoint that you imported where there is one, else those that come with Likeness"),
+    ("body-prior", "Fitted body", "No network: the fitted body, widened to the outline of the photo. Quick, but without folds and hair"),
+)
+CHECKPOINT_ITEMS = (
+    ("2k2k", "2K2K", "Han et al., CVPR 2023, second phase of its training. Choose the depth '2K2K' to use it"),
+    ("texformer", "Texformer", "Xu and Loy, ICCV 2021. It is checked and kept, but this version does not use it yet"),
+)
 
 
 class OptionsMixin:
@@ -30,6 +39,7 @@ class OptionsMixin:
     preset: EnumProperty(name="Preset", description="How large and how fine", items=PRESET_ITEMS, default="standard")
     device: EnumProperty(name="Device", description="What computes", items=DEVICE_ITEMS, default="auto")
     surface: EnumProperty(name="Surface", description="How the surface is made", items=SURFACE_ITEMS, default="depth")
+    depth: EnumProperty(name="Depth", description="How the front and the back of the person are found", items=DEPTH_ITEMS, default="auto")
     face: BoolProperty(name="Refine Face", description="Refine the face where its network is there", default=True)
     height: FloatProperty(name="Height", description="Height of the person; 0: guessed from the body's proportions",
                           default=0.0, min=0.0, max=2.8, soft_max=2.2, precision=2, subtype="DISTANCE", unit="LENGTH")
@@ -42,8 +52,8 @@ class OptionsMixin:
 def job_options(source) -> JobOptions:
     """JobOptions from anything that has the mixin's properties. OptionError when they do not go together."""
     body = bpy.path.abspath(source.body) if source.body else None
-    return JobOptions(preset=source.preset, device=source.device, surface=source.surface, face=source.face,
-                      body=body, height_m=round(source.height, 4) or None, seed=source.seed,
+    return JobOptions(preset=source.preset, device=source.device, surface=source.surface, depth=source.depth,
+                      face=source.face, body=body, height_m=round(source.height, 4) or None, seed=source.seed,
                       person=source.person or None).checked()
 
 
@@ -68,7 +78,7 @@ class LIKENESS_PG_job(bpy.types.PropertyGroup):
 
 
 class LIKENESS_PG_state(bpy.types.PropertyGroup):
-    """The running job, the queue, the set-up of the engine."""
+    """The running job, the queue, the running task (set-up of the engine, import of a checkpoint), the last error."""
 
     options: PointerProperty(type=LIKENESS_PG_options)
     jobs: CollectionProperty(type=LIKENESS_PG_job)
@@ -79,9 +89,11 @@ class LIKENESS_PG_state(bpy.types.PropertyGroup):
     fraction: FloatProperty(min=0, max=1)
     left: StringProperty()
     waiting: IntProperty()
-    setup_running: BoolProperty()
-    setup_text: StringProperty()
-    setup_fraction: FloatProperty(min=0, max=1)
+    task_running: BoolProperty()
+    task_title: StringProperty()
+    task_text: StringProperty()
+    task_fraction: FloatProperty(min=-1, max=1)     # below 0: not known
+    error_title: StringProperty()
     error_code: StringProperty()
     error_message: StringProperty()
     error_remedy: StringProperty()
@@ -93,9 +105,10 @@ def state(context: bpy.types.Context | None = None) -> LIKENESS_PG_state:
     return (context or bpy.context).window_manager.likeness
 
 
-def show_error(error, report: str) -> None:
+def show_error(error, report: str, title: str = "This photo did not work") -> None:
     """Keeps the error for the dialog and the panel."""
     s = state()
+    s.error_title = title
     s.error_code, s.error_message, s.error_remedy, s.error_report = error.code, error.message, error.remedy, report
 
 

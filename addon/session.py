@@ -1,4 +1,4 @@
-"""This Blender's engine, queue and set-up, and how they show in the properties. The glue between jobs (no bpy) and bpy."""
+"""This Blender's engine, queue and task, and how they show in the properties. The glue between jobs (no bpy) and bpy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import bpy
 
 from ..neural.contract.job import JobOptions
 from . import engine, preferences, progress, properties, result, scene
+from .checkpoint import Import
 from .jobs import DONE, FAILED, Job, Queue
 from .setup import Setup
 
@@ -22,7 +23,7 @@ class Session:
         self._folder: Path | None = None
         self.engine = engine.Engine()
         self.queue = Queue(self._worker, self._build)
-        self.setup: Setup | None = None
+        self.task: Setup | Import | None = None
         self.pumped = False          # an operator pumps the queue just now
         self._shown: Job | None = None
 
@@ -42,9 +43,9 @@ class Session:
 
     def end(self) -> None:
         """Stops the worker and takes the temporary folder away."""
-        if self.setup is not None:
-            self.setup.cancel()
-            self.setup.wait(5.0)
+        if self.task is not None:
+            self.task.cancel()
+            self.task.wait(5.0)
         self.engine.stop()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -13,7 +13,7 @@ MODELS = Path("neural") / "weights" / "landmarks"
 
 
 class Setup:
-    """Runs in its own thread from `start`; `text`, `fraction`, `done` and `error` say how it goes.
+    """Runs in its own thread from `start`; `text`, `fraction` and `error` say how it goes.
 
     root      the extension's folder (requirements, models).   folder  the environment to make.
     python    command that makes it, extra its further arguments (Blender's own Python and bpy.app.python_args).
@@ -24,8 +24,8 @@ class Setup:
         self._root, self._folder, self._python, self._extra, self._existing = root, folder, python, extra, existing
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="likeness-setup", daemon=True)
-        self.text, self.fraction = "Starting", 0.0
-        self.done, self.error = False, None
+        self.title, self.text, self.fraction = "Setting up the engine", "Starting", 0.0
+        self.error = None
 
     def start(self) -> "Setup":
         self._thread.start()
@@ -66,5 +66,3 @@ class Setup:
             self.error = errors.internal(exc, traceback.format_exc())
         else:
             self.text, self.fraction = "Ready", 1.0
-        finally:
-            self.done = True

@@ -2,9 +2,9 @@
 
 
 def _modules():
-    from . import cancel, export, import_photo, import_sequence, person, report, rerun, setup_engine
+    from . import cancel, export, import_checkpoint, import_photo, import_sequence, person, report, rerun, setup_engine
 
-    return import_photo, import_sequence, cancel, rerun, setup_engine, report, person, export
+    return import_photo, import_sequence, cancel, rerun, setup_engine, import_checkpoint, report, person, export
 
 
 def register() -> None:

@@ -7,19 +7,21 @@ from ..addon import session
 
 
 class LIKENESS_OT_cancel(bpy.types.Operator):
-    """Cancel the running photo (Esc does the same), or the set-up of the engine"""
+    """Cancel the running photo (Esc does the same); without one, the set-up of the engine or the import of a checkpoint"""
 
     bl_idname = "likeness.cancel"
     bl_label = "Cancel"
 
     everything: BoolProperty(name="Everything", description="Also the photos that wait", default=False,
                              options={"SKIP_SAVE"})
+    task: BoolProperty(name="Task", description="The set-up or the import, also while a photo is running", default=False,
+                       options={"SKIP_SAVE"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         current = session.get()
-        if current.setup is not None and not current.setup.done:
-            current.setup.cancel()
-        else:
+        if current.task is not None and (self.task or current.queue.current is None):
+            current.task.cancel()
+        elif not self.task:
             current.queue.cancel(self.everything)
         current.sync()
         return {"FINISHED"}

@@ -11,14 +11,14 @@ from ..addon.text import wrapped
 
 
 class LIKENESS_OT_show_error(bpy.types.Operator):
-    """What went wrong with the last photo, and what you can do"""
+    """What went wrong, and what you can do"""
 
     bl_idname = "likeness.show_error"
     bl_label = "Likeness"
     bl_options = {"INTERNAL"}
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        return context.window_manager.invoke_props_dialog(self, width=440, title="This photo did not work",
+        return context.window_manager.invoke_props_dialog(self, width=440, title=properties.state(context).error_title,
                                                           confirm_text="OK")
 
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -31,8 +31,8 @@ class LIKENESS_PT_main(InTab, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         state = properties.state(context)
-        if state.setup_running:
-            _draw_setup(self.layout, context, state)
+        if state.task_running:
+            _draw_task(self.layout, context, state)
         elif preferences.interpreter_to_show() is None:
             _draw_no_engine(self.layout, context)
         if state.running:
@@ -42,13 +42,12 @@ class LIKENESS_PT_main(InTab, bpy.types.Panel):
             _draw_error(self.layout, context, state)
 
 
-def _draw_setup(layout: bpy.types.UILayout, context: bpy.types.Context, state) -> None:
+def _draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, state) -> None:
     box = layout.box()
-    box.label(text="Setting up the engine", icon="IMPORT")
-    row = box.row(align=True)
-    row.progress(factor=state.setup_fraction, text=f"{state.setup_fraction:.0%}")
-    row.operator("likeness.cancel", text="", icon="X")
-    paragraph(box, context, state.setup_text)
+    box.label(text=state.task_title, icon="IMPORT")
+    preferences.draw_task(box, state)
+    if state.task_fraction >= 0:
+        paragraph(box, context, state.task_text)
 
 
 def _draw_no_engine(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

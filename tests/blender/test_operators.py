@@ -123,10 +123,35 @@ def test_options_reach_the_job(engine, photo):
     bpy.ops.likeness.import_photo(filepath=photo("a.jpg"), preset="high", height=1.8, face=False, seed=7, person=2,
                                   device="cpu", surface="pifuhd")
     o = engine.get().queue.jobs[0].options
-    assert (o.preset, o.face, o.seed, o.person, o.device, o.surface) == ("high", False, 7, 2, "cpu", "pifuhd")
+    assert (o.preset, o.face, o.seed, o.person, o.device, o.surface, o.depth) == ("high", False, 7, 2, "cpu", "pifuhd", "auto")
     assert o.height_m == pytest.approx(1.8)
     with pytest.raises(RuntimeError, match="between 0.4 and 2.8"):
         bpy.ops.likeness.import_photo(filepath=photo("a.jpg"), height=0.1)
+
+
+@pytest.mark.parametrize("depth", ["2k2k", "body-prior"])
+def test_the_depth_reaches_every_kind_of_job(engine, photo, load, tmp_path, depth):
+    bpy.ops.likeness.import_photo(filepath=photo("anna.jpg"), preset="draft", depth=depth)
+    bpy.ops.likeness.import_sequence(directory=str(tmp_path), preset="draft", depth=depth)
+    bpy.ops.likeness.rerun(preset="draft", depth=depth)
+    assert [j.options.depth for j in engine.get().queue.jobs] == [depth] * 3
+
+
+def test_run_again_begins_with_the_options_of_before(engine, photo, load):
+    bpy.ops.likeness.import_photo(filepath=photo("anna.jpg"), preset="draft", depth="body-prior", seed=4)
+    rerun = load("ops.rerun").LIKENESS_OT_rerun
+    again = SimpleNamespace(job=engine.get().queue.jobs[0].number, properties=SimpleNamespace(is_property_set=lambda name: name == "seed"), seed=9)
+    again._subject = rerun._subject.__get__(again)
+    manager = SimpleNamespace(invoke_props_dialog=lambda operator, **more: {"RUNNING_MODAL"})
+    rerun.invoke(again, SimpleNamespace(window_manager=manager), None)
+    assert (again.preset, again.depth, again.seed) == ("draft", "body-prior", 9)
+
+
+def test_choices_are_those_of_the_engine(load):
+    properties, job = load("addon.properties"), load("neural.contract.job")
+    for items, known in ((properties.DEPTH_ITEMS, job.DEPTHS), (properties.SURFACE_ITEMS, job.SURFACES),
+                         (properties.DEVICE_ITEMS, job.DEVICES), (properties.PRESET_ITEMS, job.PRESETS)):
+        assert tuple(i[0] for i in items) == tuple(known)
 
 
 def test_no_engine_says_what_to_do(engine, photo, monkeypatch, tmp_path):
@@ -208,7 +233,7 @@ def test_set_up_asks_for_online_access(engine, load, monkeypatch):
     monkeypatch.setattr(load("addon.compat"), "online_access", lambda: False)
     with pytest.raises(RuntimeError, match="online access"):
         bpy.ops.likeness.setup_engine()
-    assert not bpy.context.window_manager.likeness.setup_running
+    assert not bpy.context.window_manager.likeness.task_running
 
 
 def test_set_up_in_its_thread(engine, load, monkeypatch, tmp_path):
