@@ -2,6 +2,7 @@
 """A worker that speaks the wire protocol and makes the synthetic person. What it does is in the photo's name:
 
 fail (coded error), crash (exit in the middle), slow (ten slow steps), anything else: a good result.
+Also an importer of checkpoints (-m neural.checkpoint): fail, crash, slow (FAKE_IMPORT_S, with half a file written), anything else.
 """
 
 import json
@@ -46,6 +47,25 @@ def work(run: dict) -> None:
     say(kind="result", job=job, report=json.loads(str(data["report"])))
 
 
+def import_checkpoint(file: Path, net: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{net}.part"
+    part.write_bytes(bytes(4_000_000))
+    if "slow" in file.name:
+        time.sleep(float(os.environ.get("FAKE_IMPORT_S", "600")))
+    if "crash" in file.name:
+        print("half a li", end="", flush=True)
+        sys.exit("Bus error in the fake")
+    about = {"net": net, "tensors": 3, "parameters": 4_000_000, "source": file.name}
+    if "fail" in file.name:
+        part.unlink()
+        about = {"code": "weights.wrong-net", "message": "The checkpoint is not of 2K2K.", "remedy": "Choose another file.", "trace": "no trace"}
+    else:
+        part.replace(folder / f"{net}.safetensors")
+        (folder / f"{net}.json").write_text(json.dumps(about))
+    print(json.dumps(about), flush=True)
+
+
 def main() -> None:
     say(kind="hello", protocol=1, version="fake", pid=os.getpid(), device={})
 
@@ -66,4 +86,7 @@ def main() -> None:
     os._exit(0)
 
 
-main()
+if "neural.checkpoint" in sys.argv:
+    import_checkpoint(Path(sys.argv[4]), sys.argv[sys.argv.index("--net") + 1], Path(sys.argv[sys.argv.index("--out") + 1]))
+else:
+    main()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import stat
 import subprocess
-import sys
 import time
 import zipfile
 from pathlib import Path
@@ -17,6 +15,7 @@ import bpy
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+FAKE = Path(__file__).with_name("fake_worker.py")
 ENGINE = os.environ.get("LIKENESS_ENGINE_PYTHON", "")
 needs_engine = pytest.mark.skipif(not Path(ENGINE).is_file(), reason="LIKENESS_ENGINE_PYTHON names no engine (dev.py test sets it)")
 
@@ -32,13 +31,9 @@ def folder(monkeypatch, empty, load, tmp_path):
 
 
 @pytest.fixture
-def slow(monkeypatch, tmp_path, folder):
-    """An engine whose importer begins to write and then takes for ever."""
-    script = tmp_path / "slow.py"
-    script.write_text(f"#!{sys.executable}\nimport pathlib, sys, time\nout = pathlib.Path(sys.argv[-1])\nout.mkdir(exist_ok=True)\n"
-                      "(out / ('.' + sys.argv[sys.argv.index('--net') + 1] + '.part')).write_bytes(b'x')\ntime.sleep(600)\n")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("LIKENESS_PYTHON", str(script))
+def fake(monkeypatch, folder):
+    """An importer that begins to write and then takes for ever with slow.pth, and dies with crash.pth."""
+    monkeypatch.setenv("LIKENESS_PYTHON", str(FAKE))
 
 
 def state():
@@ -105,17 +100,13 @@ def test_nothing_chosen_and_no_engine(folder, monkeypatch, tmp_path):
     assert not state().task_running
 
 
-def test_an_importer_that_dies_says_so(folder, monkeypatch, tmp_path):
-    dying = tmp_path / "dying.py"
-    dying.write_text(f"#!{sys.executable}\nimport sys\nprint('half a li', end='')\nsys.exit('Bus error')\n")
-    dying.chmod(dying.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("LIKENESS_PYTHON", str(dying))
+def test_an_importer_that_dies_says_so(folder, fake, tmp_path):
     with pytest.raises(RuntimeError, match="died"):
-        bpy.ops.likeness.import_checkpoint(filepath=str(tmp_path / "a.pth"))
-    assert "Bus error" in state().error_report
+        bpy.ops.likeness.import_checkpoint(filepath=str(tmp_path / "crash.pth"))
+    assert "Bus error" in state().error_report and not list(folder.iterdir())
 
 
-def test_cancel_while_blender_goes_on(folder, slow, load, monkeypatch, tmp_path):
+def test_cancel_while_blender_goes_on(folder, fake, load, monkeypatch, tmp_path):
     """The modal loop by hand (there is no event loop in background): a tick never waits, the panel's button ends it."""
     runner, session = load("ops.task").TaskRunner, load("addon.session").get()
     monkeypatch.setattr(load("ops.task"), "redraw", lambda context: None)
@@ -123,12 +114,12 @@ def test_cancel_while_blender_goes_on(folder, slow, load, monkeypatch, tmp_path)
     operator = SimpleNamespace(_timer=None, windowed=True, cancelled="was cancelled", report=lambda kind, text: said.append((kind, text)))
     for name in ("_finish", "_release", "_fail"):
         setattr(operator, name, getattr(runner, name).__get__(operator))
-    session.task = load("addon.checkpoint").Import(Path(os.environ["LIKENESS_PYTHON"]), ROOT, tmp_path / "a.pth", "2k2k", folder).start()
+    session.task = load("addon.checkpoint").Import(FAKE, ROOT, tmp_path / "slow.pth", "2k2k", folder).start()
     tick = lambda kind="TIMER": runner.modal(operator, bpy.context, SimpleNamespace(type=kind, value="NOTHING"))
     until((folder / ".2k2k.part").is_file)
     began = time.monotonic()
     assert tick() == tick() == tick("MOUSEMOVE") == {"PASS_THROUGH"} and time.monotonic() - began < 5
-    assert state().task_running and state().task_text == "Checking a.pth" and state().task_fraction == -1
+    assert state().task_running and state().task_text == "Checking slow.pth" and state().task_fraction == -1
     for name in ("import_checkpoint", "remove_checkpoint", "setup_engine"):             # one task at a time
         assert not getattr(bpy.ops.likeness, name).poll()
     process = session.task._process
@@ -138,9 +129,9 @@ def test_cancel_while_blender_goes_on(folder, slow, load, monkeypatch, tmp_path)
     assert not state().task_running and session.task is None and not list(folder.iterdir())
 
 
-def test_a_photo_is_cancelled_before_an_import(folder, slow, load, tmp_path):
+def test_a_photo_is_cancelled_before_an_import(folder, fake, load, tmp_path):
     session = load("addon.session").get()
-    task = session.task = load("addon.checkpoint").Import(Path(os.environ["LIKENESS_PYTHON"]), ROOT, tmp_path / "a.pth", "2k2k", folder).start()
+    task = session.task = load("addon.checkpoint").Import(FAKE, ROOT, tmp_path / "slow.pth", "2k2k", folder).start()
     session.add(tmp_path / "a.jpg", load("neural.contract.job").JobOptions())
     bpy.ops.likeness.cancel()
     assert not task.wait(0.0) and session.queue.current is None
@@ -148,18 +139,17 @@ def test_a_photo_is_cancelled_before_an_import(folder, slow, load, tmp_path):
     assert task.wait(10) and task.error.code == "cancelled.by-user"
 
 
-def test_blender_ends_an_import_when_it_ends(folder, slow, load, tmp_path):
+def test_blender_ends_an_import_when_it_ends(folder, fake, load, tmp_path):
     module = load("addon.session")
-    task = module.get().task = load("addon.checkpoint").Import(
-        Path(os.environ["LIKENESS_PYTHON"]), ROOT, tmp_path / "a.pth", "2k2k", folder).start()
+    task = module.get().task = load("addon.checkpoint").Import(FAKE, ROOT, tmp_path / "slow.pth", "2k2k", folder).start()
     module.unregister()
     assert task._process.poll() is not None
 
 
-def test_too_long_is_an_error(folder, slow, load, monkeypatch, tmp_path):
+def test_too_long_is_an_error(folder, fake, load, monkeypatch, tmp_path):
     monkeypatch.setattr(load("addon.checkpoint").checkpoints, "SECONDS", 1)
     with pytest.raises(RuntimeError, match="minutes"):
-        bpy.ops.likeness.import_checkpoint(filepath=str(tmp_path / "a.pth"))
+        bpy.ops.likeness.import_checkpoint(filepath=str(tmp_path / "slow.pth"))
     assert not list(folder.glob("*"))
 
 

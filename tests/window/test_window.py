@@ -78,18 +78,31 @@ def test_command_line_of_a_real_blender(installed, tmp_path):
         assert (tmp_path / output).exists() == (status != 2)
 
 
-def test_window(installed, tmp_path):
+def driven(installed, tmp_path, script: str, last: str, **more: str) -> Path:
+    """Runs a script in the window; returns the folder of its pictures."""
     program, shot = blender(), TOOLS / "blender-shot"
     if not shot.is_file():
         pytest.skip("no blender-shot (set LIKENESS_TOOLS to its folder)")
-    work, env, _ = installed
+    _, env, _ = installed
     pictures = Path(os.environ.get("LIKENESS_PICTURES") or tmp_path)
+    where = program.parent if (program.parent / "enter").exists() else program
+    done = subprocess.run([str(shot), "-e", "-u", "-t", "240", str(where), str(HERE / script), str(pictures / f"{last}.png"),
+                           "--", str(pictures), str(tmp_path)], env=env | more, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "TEST PASSED" in done.stdout, done.stdout[-4000:] + done.stderr[-4000:]
+    return pictures
+
+
+def test_window(installed, tmp_path):
     for name in ("slow_anna.jpg", "bert.jpg", "fail.jpg", "slow_dora.jpg", "slow_carl.jpg"):
         (tmp_path / name).write_bytes(b"x")
-    where = program.parent if (program.parent / "enter").exists() else program
-    done = subprocess.run([str(shot), "-e", "-u", "-t", "240", str(where),
-                           str(HERE / "drive_import.py"), str(pictures / "7-end.png"), "--", str(pictures), str(tmp_path)],
-                          env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0 and "WINDOW TEST PASSED" in done.stdout, done.stdout[-4000:] + done.stderr[-4000:]
+    pictures = driven(installed, tmp_path, "drive_import.py", "7-end")
     for name in ("1-idle", "2-running", "3-done", "4-failed", "5-browser", "6-again", "7-end"):
+        assert (pictures / f"{name}.png").stat().st_size > 20_000
+
+
+def test_checkpoints_in_the_preferences(installed, tmp_path):
+    for name in ("slow_ckpt.pth", "fail.pth"):
+        (tmp_path / name).write_bytes(b"x")
+    pictures = driven(installed, tmp_path, "drive_checkpoint.py", "c6-end", LIKENESS_WEIGHTS=str(tmp_path / "weights"), FAKE_IMPORT_S="6")
+    for name in ("c1-browser", "c2-importing", "c3-sidebar", "c4-listed", "c5-refused"):
         assert (pictures / f"{name}.png").stat().st_size > 20_000
