@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The one command of the project. Standard library only; it makes the environments at first use.
 
-    python3 dev.py run PHOTO... --out DIR      one photo (or more) -> rigged, textured person
+    python3 dev.py run PHOTO... --out DIR      photos, folders, patterns -> rigged, textured people
     python3 dev.py test [-k EXPR] [--lane L]   all tests, or some
     python3 dev.py evaluate | train | bench    measuring and training
     python3 dev.py build [--out DIR]           the extension zip
@@ -79,11 +79,9 @@ def run(args: argparse.Namespace, rest: list[str]) -> int:
     blender = environment("blender")
     options = [f"--{k.replace('_', '-')}={v}" for k, v in vars(args).items()
                if k in ("preset", "device", "surface", "depth", "body", "height", "seed", "person", "mask") and v is not None]
-    options += ["--no-face"] if args.no_face else []
-    options += ["--stitch"] if args.stitch else []
-    photos = [str(Path(p).resolve()) for p in args.photos]
-    return call(blender, str(ROOT / "addon/headless_main.py"), *photos, "--out", str(Path(args.out).resolve()),
-                "--engine-python", str(worker), *options)
+    options += [f"--{k.replace('_', '-')}" for k in ("no_face", "stitch", "resume", "fresh", "retry_failed") if getattr(args, k)]
+    return call(blender, str(ROOT / "addon/headless_main.py"), f"--out={args.out}", f"--engine-python={worker}", *options,
+                "--", *args.photos, cwd=None, LIKENESS_PARENT=str(os.getpid()))   # paths mean what they mean where one stands
 
 
 def test(args: argparse.Namespace, rest: list[str]) -> int:
@@ -162,8 +160,13 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(dest="command", required=True)
     p = commands.add_parser("run", help="photo -> rigged, textured person")
-    p.add_argument("photos", nargs="+", metavar="PHOTO")
+    p.add_argument("photos", nargs="*", metavar="PHOTO",
+                   help="photos, folders of photos, or patterns; none: go on with what the journal in DIR knows")
     p.add_argument("--out", required=True, metavar="DIR")
+    again = p.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on where a batch was left (the default)")
+    again.add_argument("--fresh", action="store_true", help="do again what is done already")
+    p.add_argument("--retry-failed", action="store_true", help="try again also what failed by the photo's own fault")
     p.add_argument("--preset", choices=PRESETS, default="standard")
     p.add_argument("--device", choices=DEVICES, default="auto")
     p.add_argument("--surface", choices=SURFACES, default="depth")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import bpy
 
+from ..neural.contract import journal
 from ..neural.contract.errors import LikenessError, OptionError
 from ..neural.contract.job import DEPTHS, DEVICES, PRESETS, SURFACES, JobOptions
+from ..neural.contract.photos import expand
+from .batch import WAITING, Done, Request
 
 COMMAND = "likeness"
 SUFFIXES = (".blend", ".glb", ".fbx")
@@ -35,6 +38,28 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--person", type=int, metavar="N", help="which of the people found; 0 is the largest")
 
 
+def add_batch_options(parser: argparse.ArgumentParser) -> None:
+    """Which photos, and what of a batch that was begun before."""
+    parser.add_argument("photos", nargs="*", metavar="PHOTO",
+                        help="photos, folders of photos, or patterns; none: what the output folder's journal knows")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on where a batch was left (the default)")
+    again.add_argument("--fresh", action="store_true", help="do again what is done already")
+    parser.add_argument("--retry-failed", action="store_true", help="try again also what failed by the photo's own fault")
+
+
+def request(args: argparse.Namespace, out: Path) -> Request:
+    """What is asked for, with `out` as the folder of the journal; OptionError when that cannot be."""
+    options, photos = job_options(args), expand(args.photos)
+    if not photos and not (out / journal.FILE).is_file():
+        raise OptionError("option.no-photos", "No photo was given, and there is no journal of an earlier batch.",
+                          "Give photos, folders of photos, or patterns such as 'holiday/*.jpg'.")
+    if not photos and options != JobOptions():
+        raise OptionError("option.no-photos", "Options were given without photos.",
+                          "Give the photos too; an earlier batch goes on with the options that it had.")
+    return Request(photos, out.absolute(), options, args.fresh, args.retry_failed)
+
+
 def job_options(args: argparse.Namespace) -> JobOptions:
     """JobOptions of parsed arguments; OptionError when a value cannot be."""
     return JobOptions(preset=args.preset, device=args.device, surface=args.surface, depth=args.depth,
@@ -45,11 +70,11 @@ def job_options(args: argparse.Namespace) -> JobOptions:
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog=f"blender -c {COMMAND}", description="Photos of people become rigged meshes.")
-    p.add_argument("photos", nargs="+", metavar="PHOTO", type=Path)
     p.add_argument("-o", "--output", required=True, metavar="OUT", type=Path,
-                   help="a .blend, .glb or .fbx file for all photos, or a folder: one .blend a photo")
+                   help="a .blend, .glb or .fbx file for all photos, or a folder: one folder of results a photo")
     p.add_argument("--bones", choices=("smpl", "mixamo", "unreal", "rigify"), default="smpl",
                    help="bone names in .glb and .fbx")
+    add_batch_options(p)
     add_job_options(p)
     return p
 
@@ -82,10 +107,12 @@ def run(argv: list[str]) -> int:
 
     try:
         args = parser().parse_args(argv)
-        options = job_options(args)
-        if args.output.suffix.lower() not in SUFFIXES and args.output.suffix and not args.output.is_dir():
+        output, one_file = args.output.absolute(), args.output.suffix.lower() in SUFFIXES
+        if args.output.suffix and not one_file and not output.is_dir():
             raise OptionError("option.output", f"'{args.output.suffix}' files cannot be written.",
                               f"Choose one of: {', '.join(SUFFIXES)}, or a folder.")
+        # one file for all: the people wait in a folder beside it until all are there
+        asked_for = request(args, output.with_name(f".{output.name}.likeness") if one_file else output)
     except SystemExit as exc:
         return int(exc.code or 0)
     except OptionError as exc:
@@ -96,33 +123,33 @@ def run(argv: list[str]) -> int:
         error = missing()
         headless.print_line(f"{error.message} {error.remedy} ({error.code})")
         return headless.EXIT_SOME_FAILED
-    with interruptible() as asked, tempfile.TemporaryDirectory(prefix="likeness-") as work:
-        answers = headless.process([p.absolute() for p in args.photos], Path(work), options, python,
-                                   headless.print_line, lambda: asked[0])
+    with interruptible() as asked:
+        answers = headless.process(asked_for, python, headless.print_line, lambda: asked[0])
         status = headless.exit_status(answers)
-        good = [a for a in answers if a.error is None]
-        if status != headless.EXIT_CANCELLED and good:
+        if one_file and not any(a.state == WAITING for a in answers) and status != headless.EXIT_CANCELLED:
             try:
-                _deliver(good, args.output, args.bones.upper())
+                _deliver(answers, asked_for.out, output, args.bones.upper())
             except (OSError, RuntimeError, LikenessError) as exc:
                 headless.print_line(f"'{args.output}' could not be written ({exc}). Choose another place.")
                 return headless.EXIT_SOME_FAILED
-            headless.print_line(f"{len(good)} of {len(args.photos)} -> {args.output}")
         return status
 
 
-def _deliver(good: list, output: Path, convention: str) -> None:
-    """The people of all good photos into one file, or one .blend each into a folder. Appears only when complete."""
-    if output.suffix.lower() not in SUFFIXES:
-        output.mkdir(parents=True, exist_ok=True)
-        for answer in good:
-            _save([answer], output / f"{answer.folder.name}.blend", convention)
-    else:
-        output.parent.mkdir(parents=True, exist_ok=True)
+def _deliver(answers: list[Done], work: Path, output: Path, convention: str) -> None:
+    """The people of all good photos into one file. Their own folders stay only for --retry-failed."""
+    from . import headless
+
+    good = [a for a in answers if a.error is None]
+    if good:
         _save(good, output, convention)
+        headless.print_line(f"{len(good)} of {len(answers)} -> {output}")
+    if good and len(good) < len(answers):
+        headless.print_line(f"'{work}' keeps them for --retry-failed; it may be deleted.")
+    else:
+        shutil.rmtree(work, ignore_errors=True)
 
 
-def _save(good: list, path: Path, convention: str) -> None:
+def _save(good: list[Done], path: Path, convention: str) -> None:
     from . import export, headless
     from .person import people
 
@@ -138,15 +165,10 @@ def _save(good: list, path: Path, convention: str) -> None:
                 if obj.parent is None:
                     obj.location.x = number * SPACING_M
     bpy.context.view_layer.update()
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        if path.suffix.lower() == ".blend":
-            bpy.ops.wm.save_as_mainfile(filepath=str(part.absolute()), copy=True, compress=True)
-        else:
-            export.write(part.absolute(), people(bpy.context.scene), convention)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    if path.suffix.lower() == ".blend":
+        export.whole(path, lambda part: bpy.ops.wm.save_as_mainfile(filepath=str(part), copy=True, compress=True))
+    else:
+        export.write(path, people(bpy.context.scene), convention)
 
 
 def register() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import bpy
 
+from ..neural.contract import files
 from . import bone_names, compat
 from .person import mesh_of, poses_of
 
@@ -59,7 +60,7 @@ def _selected(objects: list[bpy.types.Object]) -> Iterator[None]:
 def write(path: Path, armatures: list[bpy.types.Object], convention: str = "SMPL") -> None:
     """Exports these people (rig and mesh, without the hidden body). The suffix decides the format.
 
-    Both poses go along as animations. RuntimeError (Blender's own) when it cannot be written.
+    Both poses go along as animations. OSError, or Blender's own RuntimeError, when it cannot be written.
     """
     if bpy.context.object is not None and bpy.context.object.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
@@ -67,13 +68,27 @@ def write(path: Path, armatures: list[bpy.types.Object], convention: str = "SMPL
     if not objects:
         raise ValueError("no person to export")
     with renamed_bones(armatures, convention), _selected(objects):
-        if path.suffix.lower() == ".fbx":
-            bpy.ops.export_scene.fbx(
-                filepath=str(path), use_selection=True, object_types={"ARMATURE", "MESH"}, add_leaf_bones=False,
-                path_mode="COPY", embed_textures=True, bake_anim=True, bake_anim_use_all_actions=True,
-                bake_anim_use_nla_strips=False, mesh_smooth_type="FACE", use_armature_deform_only=True)
-        else:
-            bpy.ops.export_scene.gltf(
-                filepath=str(path), export_format="GLB", use_selection=True, export_animations=True,
-                export_animation_mode="ACTIONS", export_rest_position_armature=False, export_yup=True,
-                export_tangents=True, export_attributes=False, export_force_sampling=True)
+        whole(path, _write)
+
+
+def whole(path: Path, make: Callable[[Path], object]) -> None:
+    """`path` appears, or changes, only when `make` has written all of it (under another name beside it)."""
+    part = files.part_of(path.absolute(), path.suffix)
+    try:
+        make(part)
+        files.replace_file(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(path: Path) -> None:
+    if path.suffix.lower() == ".fbx":
+        bpy.ops.export_scene.fbx(
+            filepath=str(path), use_selection=True, object_types={"ARMATURE", "MESH"}, add_leaf_bones=False,
+            path_mode="COPY", embed_textures=True, bake_anim=True, bake_anim_use_all_actions=True,
+            bake_anim_use_nla_strips=False, mesh_smooth_type="FACE", use_armature_deform_only=True)
+    else:
+        bpy.ops.export_scene.gltf(
+            filepath=str(path), export_format="GLB", use_selection=True, export_animations=True,
+            export_animation_mode="ACTIONS", export_rest_position_armature=False, export_yup=True,
+            export_tangents=True, export_attributes=False, export_force_sampling=True)

@@ -1,4 +1,4 @@
-"""`python addon/headless_main.py PHOTO... --out DIR --engine-python PYTHON [options]`, in an environment that has bpy.
+"""`python addon/headless_main.py [PHOTO...] --out DIR --engine-python PYTHON [options]`, in an environment that has bpy.
 
 What `dev.py run` calls. The repository is loaded as the package `likeness`, so that relative imports work as they do
 inside Blender. Exit status: 0 all good, 2 wrong usage, 3 some photo failed, 130 cancelled.
@@ -32,27 +32,34 @@ def main(argv: list[str]) -> int:
     option_error = importlib.import_module("likeness.neural.contract.errors").OptionError
 
     parser = argparse.ArgumentParser(prog="dev.py run")
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
     parser.add_argument("--engine-python", required=True, type=Path, help="the engine's interpreter")
     parser.add_argument("--cache", type=Path, help="folder that keeps stage results between runs")
     parser.add_argument("--log", type=Path, help="file for what the engine writes to stderr")
+    cli.add_batch_options(parser)
     cli.add_job_options(parser)
     try:
         args = parser.parse_args(argv)
-        options = cli.job_options(args)
+        request = cli.request(args, args.out.absolute())
     except SystemExit as exc:
         return int(exc.code or 0)
     except option_error as exc:
         headless.print_line(f"{exc.message} {exc.remedy}")
         return headless.EXIT_USAGE
     with cli.interruptible() as asked:
-        answers = headless.process([p.absolute() for p in args.photos], args.out.absolute(), options,
-                                   args.engine_python.absolute(), headless.print_line, lambda: asked[0], args.cache, args.log)
+        answers = headless.process(request, args.engine_python.absolute(), headless.print_line,
+                                   lambda: asked[0] or orphaned(), args.cache, args.log)
     for answer in answers:
         if answer.folder is not None:
-            headless.print_line(f"{'ok    ' if answer.error is None else 'failed'}  {answer.folder}")
+            headless.print_line(f"ok      {answer.folder}" if answer.error is None else
+                                f"failed  {answer.folder}: {answer.error.message}")
     return headless.exit_status(answers)
+
+
+def orphaned() -> bool:
+    """Whether dev.py, which sits between this process and the person, was killed: nobody could stop us any more."""
+    parent = os.environ.get("LIKENESS_PARENT", "")
+    return os.name == "posix" and parent.isdigit() and os.getppid() != int(parent)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def write_result(out: Path, photo: Photo, person: Person, body: Body, normals: N
     reset_peak()
     try:
         (out / "stages").mkdir(parents=True, exist_ok=True)
+        (out / "report.json").unlink(missing_ok=True)     # an older one would say that what is now half-written is all there
         write_ply(out / "mesh.ply", surface.vertices, surface.faces, surface.normals, texture.vertex_color)
         write_png(out / "albedo.png", texture.albedo)
         write_png(out / "normal.png", texture.normal_map)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .errors import LikenessError
 from .job import JobOptions
@@ -69,3 +71,19 @@ class Report:
 def failed_report(photo: str, options: JobOptions, error: LikenessError, device: str = "none") -> dict:
     """The report of a photo that gave nothing."""
     return Report(photo=photo, options=options, device=device, error=error).to_json()
+
+
+def whole_report(folder: Path) -> dict | None:
+    """The report of a result folder (DIR/<name>/) that is good and of which nothing is missing, else None.
+
+    Its `job` is a dict: where the result comes from (journal.Row.stamp), empty in a result of unknown origin."""
+    try:
+        report = json.loads((folder / "report.json").read_text("utf-8"))
+        if report["ok"] is not True:
+            return None
+        if any((folder / name).stat().st_size == 0 for name in ("mesh.ply", "albedo.png", f"{folder.name}.blend", f"{folder.name}.glb")):
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    job = report.get("job")
+    return report | {"job": job if isinstance(job, dict) else {}}

@@ -42,10 +42,9 @@ def _work(source: str, out: str, part: str, runs: list[list[int]], config: Gener
     torch.set_num_threads(1)
     generator, start, made = Generator(source, part, config), time.monotonic(), 0
     for run in runs:
-        parts = [generator(run[k:k + batch]) for k in range(0, len(run), batch)]
-        sample = {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
-        if fields is not None:
-            sample = {k: sample[k] for k in dict.fromkeys((*fields, "joints"))}
+        kept = lambda s: s if fields is None else {k: s[k].clone() for k in dict.fromkeys((*fields, "joints"))}   # large ones fill the memory
+        parts = [kept(generator(run[k:k + batch])) for k in range(0, len(run), batch)]
+        sample = {k: torch.cat([p.pop(k) for p in parts]) for k in tuple(parts[0])}
         write_shard(Path(out) / shard_name(run[0]), run, sample)
         made += len(run)
         print(f"worker {number}: {made} samples, {made / (time.monotonic() - start):.2f} a second", flush=True)
