@@ -15,6 +15,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import Delaunay
 
 from ..contract.frames import Camera
+from .compose import normals_from_slopes
 from .inflate import blurred, solve
 from .raster import rasterize_screen
 
@@ -122,6 +123,17 @@ def apply_face(front: np.ndarray, back: np.ndarray, mask: np.ndarray, face: np.n
     out = np.where(visible, np.minimum(out, back), front)
     weight[box] = fade
     return out.astype(np.float32), weight
+
+
+def with_face(normals: np.ndarray, front: np.ndarray, weight: np.ndarray, head: np.ndarray, camera: Camera) -> np.ndarray:
+    """Front normals (S, S, 3) with those of apply_face's surface; weight: its blend; head (S, S) bool: what it was laid on, whose
+    edge is left alone."""
+    smooth = cv2.GaussianBlur(np.nan_to_num(front).astype(np.float32), (0, 0), 0.8)
+    dv, du = np.gradient(smooth)
+    relief = normals_from_slopes(np.nan_to_num(front, nan=1.0), du, dv, camera, (slice(None), slice(None)), -1)
+    inner = (weight * (cv2.erode(head.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0))[..., None]
+    mixed = (1 - inner) * normals + inner * relief
+    return (mixed / np.maximum(np.linalg.norm(mixed, axis=-1, keepdims=True), 1e-9)).astype(np.float32)
 
 
 def _carried(difference: np.ndarray, region: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from .compose import Composed, compose, normals_from_slopes
-from .face_relief import apply_face
+from .compose import Composed, compose
+from .face_relief import apply_face, with_face
 from .folds import fold_relief
 from .layers import PIECES
 from .prior import Prior, build
@@ -53,19 +53,11 @@ def _finished(person, body, prior: Prior) -> Composed:
         head = maps.mask & (maps.owner_front == PIECES.index("head"))
         laid = apply_face(maps.front, maps.back, head, person.face, person.camera)
         if laid is not None:
-            maps = _with_face(maps, head, *laid, person.camera)
+            mixed = with_face(maps.normal_front, *laid, head, person.camera)
+            mixed[~maps.mask] = 0
+            maps = replace(maps, front=laid[0], normal_front=mixed, method=maps.method + "+face")
             free = 1 - laid[1]
     return _with_folds(maps, person, body, free)
-
-
-def _with_face(maps: Composed, head, front, weight, camera) -> Composed:
-    smooth = cv2.GaussianBlur(np.nan_to_num(front).astype(np.float32), (0, 0), 0.8)
-    dv, du = np.gradient(smooth)
-    normals = normals_from_slopes(np.nan_to_num(front, nan=1.0), du, dv, camera, (slice(None), slice(None)), -1)
-    inner = (weight * (cv2.erode(head.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0))[..., None]
-    mixed = _unit((1 - inner) * maps.normal_front + inner * normals)
-    mixed[~maps.mask] = 0
-    return replace(maps, front=front, normal_front=mixed.astype(np.float32), method=maps.method + "+face")
 
 
 def _with_folds(maps: Composed, person, body, free) -> Composed:

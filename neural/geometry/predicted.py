@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
+from ..contract.joints import JOINT
+from .face_relief import apply_face, with_face
 from .integrate import integrated
 from .nudge import nudged
 from .owners import owners
 
 DOUBT, SURE = 0.2, 0.7   # the matte's pixels are left out below this probability of the network's, others are taken in above this
 THIN = 0.0005            # metres: least thickness
+FAR = 1.0                # metres: no relief of a face reaches that far
 
 
 def outline(person, probability: np.ndarray) -> np.ndarray:
@@ -34,6 +38,28 @@ def outline(person, probability: np.ndarray) -> np.ndarray:
 def enlarged(picture: np.ndarray, side: int) -> np.ndarray:
     """(n, n) -> (side, side), smoothly."""
     return cv2.resize(picture.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
+
+
+HEAD = [0] + [1 + JOINT[name] for name in ("head", "neck")]
+"""Parts of the posed body (joint + 1, 0 = none) that may lie under a face; a hand before it may not."""
+
+
+def faced(person, body, depth: np.ndarray, normals: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
+    """Front normals (S, S, 3) with the relief of the photo's face mesh; None where there is none that can be used.
+
+    depth (n, n) metres, NaN outside, any n: the front that the mesh is laid on.
+    """
+    if person.face is None or person.facing == "back":
+        return None
+    side, known = len(mask), np.isfinite(depth)
+    if not known.any():
+        return None
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    front = np.where(mask, enlarged(depth[tuple(nearest)], side), np.nan).astype(np.float32)
+    part = cv2.resize(body.maps.part_front, (side, side), interpolation=cv2.INTER_NEAREST)
+    head = mask & np.isin(part, HEAD)
+    laid = apply_face(front, front + FAR, head, person.face, person.camera)
+    return None if laid is None else with_face(normals, *laid, head, person.camera) * mask[..., None]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ fail (coded error), crash (exit in the middle), slow (ten slow steps), anything 
 Also an importer of checkpoints (-m neural.checkpoint): fail, crash, slow (FAKE_IMPORT_S, with half a file written), anything else.
 """
 
+import errno
 import json
 import os
 import sys
@@ -43,8 +44,13 @@ def work(run: dict) -> None:
             say(kind="error", job=job, code="person.none", message="There is no person in this photo.",
                 remedy="Choose a photo that shows one person from head to toe.", trace="no trace")
             return
-    data = figure.write(Path(run["out"]), run["options"]["seed"], name)
-    say(kind="result", job=job, report=json.loads(str(data["report"])))
+    try:
+        data = figure.write(Path(run["out"]), run["options"]["seed"], name)
+    except OSError as exc:
+        code = "output.disk-full" if exc.errno == errno.ENOSPC else "output.failed"
+        say(kind="error", job=job, code=code, message=f"The result could not be written ({exc}).", remedy="Make room.")
+        return
+    say(kind="result", job=job, report=json.loads(str(data["report"])) | {"options": run["options"]})
 
 
 def import_checkpoint(file: Path, net: str, folder: Path) -> None:

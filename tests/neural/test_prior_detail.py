@@ -1,11 +1,15 @@
 """Folds from shading and the face mesh's relief on made-up pictures whose truth is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from neural.contract.frames import Camera
+from neural.contract.joints import JOINT
 from neural.geometry.face_relief import CHEEKS, CHIN, LEFT, NOSE_TIP, RIGHT, TOP, apply_face
 from neural.geometry.folds import FoldConfig, fold_relief
+from neural.geometry.predicted import faced
 
 SIDE = 256
 
@@ -68,6 +72,23 @@ def test_the_nose_comes_out_where_the_mesh_has_it():
     assert (out[weight == 0] == 2.0).all() and weight[128, 128] == 1.0
     border = np.abs(np.diff(out, axis=0)).max(), np.abs(np.diff(out, axis=1)).max()
     assert max(border) < 0.05                                             # no seam
+
+
+def test_a_face_turns_predicted_normals():
+    """Both sides of the nose look aside; nothing changes away from the face, under a hand, from behind, or in profile."""
+    camera = Camera.from_fov(SIDE, SIDE, 40)
+    mask, flat = np.ones((SIDE, SIDE), bool), np.tile(np.float32([0, 0, -1]), (SIDE, SIDE, 1))
+    depth = np.full((64, 64), 2.0, np.float32)
+    depth[:, :8] = np.nan
+    part = np.zeros((64, 64), np.uint8)
+    made = lambda mesh=face_mesh(), facing="front": faced(SimpleNamespace(face=mesh, facing=facing, camera=camera),
+                                                           SimpleNamespace(maps=SimpleNamespace(part_front=part)), depth, flat, mask)
+    out = made()
+    assert np.allclose(np.linalg.norm(out, axis=-1), 1, atol=1e-5) and np.allclose(out[:50], flat[:50])
+    assert out[128, 120, 0] < -0.15 and out[128, 136, 0] > 0.15
+    assert made(facing="back") is None and made(None) is None and made(face_mesh(1.3)) is None
+    part[30:35, 28:36] = 1 + JOINT["left_hand"]
+    assert np.allclose(made()[122:138, 116:140], flat[122:138, 116:140])
 
 
 def test_a_profile_is_left_alone():
