@@ -168,12 +168,12 @@ class Journal:
         try:
             return self._checked()
         except sqlite3.DatabaseError as exc:
-            if isinstance(exc, sqlite3.OperationalError) and _number(exc) != sqlite3.SQLITE_ERROR:
-                raise                         # disk full, read-only…: no damage. SQLITE_ERROR: not the tables we know
+            if _hindrance(exc, self.file):
+                raise
         number = 1
         while (aside := self.folder / f"journal.damaged-{number}.sqlite").exists():
             number += 1
-        for tail in ("", "-wal", "-shm"):
+        for tail in ("", "-wal", "-shm", "-journal"):
             if (part := self.folder / f"{FILE}{tail}").exists():
                 part.rename(f"{aside}{tail}")
         self._say(f"The journal was damaged and is kept as '{aside.name}'; the results themselves say what is done.")
@@ -194,12 +194,16 @@ class Journal:
                 raise sqlite3.DatabaseError("quick_check")
             for row in _rows(database):
                 _check(row)
-            database.execute("SELECT seq, photo, state, at, note FROM event LIMIT 1")
-            database.execute("SELECT token, host, pid, since, beat FROM owner LIMIT 1")
             database.execute("PRAGMA journal_mode=WAL")
+            database.execute("BEGIN IMMEDIATE")                        # can it take what we write?
+            database.execute("INSERT OR REPLACE INTO owner VALUES (1, '', '', 0, '', 0)")
+            database.execute("INSERT INTO event (photo, state, at, note) VALUES (0, '', '', '')")
+            database.execute("ROLLBACK")
             return database
-        except BaseException:
+        except BaseException as exc:
             database.close()
+            if isinstance(exc, (ValueError, OverflowError)):          # text or numbers that are none
+                raise sqlite3.DatabaseError(str(exc)) from exc
             raise
 
     def _recover(self) -> None:
@@ -317,19 +321,26 @@ def _damaged(what: str, trace: str) -> errors.OutputError:
                               "Start again with the photos' names: the journal is then set aside, and results are kept.", trace)
 
 
+def _hindrance(exc: sqlite3.Error, file: Path) -> OSError | None:
+    """What outside of the journal hinders it: the disk, rights, another process. None: the journal itself is damaged."""
+    number, trace = _number(exc), str(exc)
+    if number == sqlite3.SQLITE_FULL or number == sqlite3.SQLITE_IOERR and _free(file.parent) < 1 << 16:
+        return OSError(errno.ENOSPC, trace)
+    if number in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY) and not os.access(file, os.W_OK):
+        return OSError(errno.EROFS, trace)
+    if number in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM):
+        return OSError(errno.EBUSY, trace)
+    return None
+
+
 @contextmanager
 def _coded(folder: Path) -> Iterator[None]:
     """SQLite's and the system's errors as ours."""
     try:
         yield
     except sqlite3.Error as exc:
-        number = _number(exc)
-        if number in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise _damaged(f"in '{folder}'", str(exc)) from exc
-        full = number == sqlite3.SQLITE_FULL or number == sqlite3.SQLITE_IOERR and _free(folder) < 1 << 16
-        barred = number in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
-        system = OSError(errno.ENOSPC if full else errno.EROFS if barred else errno.EIO, str(exc))
-        raise errors.output_error(system, folder) from exc
+        system = _hindrance(exc, folder / FILE)
+        raise (errors.output_error(system, folder) if system else _damaged(f"in '{folder}'", str(exc))) from exc
     except OSError as exc:
         raise errors.output_error(exc, folder) from exc
 

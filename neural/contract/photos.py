@@ -64,7 +64,7 @@ def _matches(pattern: str) -> list[Path]:
 
 def folder_name(photo: Path, taken: Collection[str]) -> str:
     """Name of the folder for a photo's result: its stem, with a number where that is taken. taken: names, case-folded."""
-    stem = re.sub(r"[\x00-\x1f\ud800-\udfff]", "_", photo.stem.lstrip("."))
+    stem = re.sub(r"[\x00-\x1f\\\ud800-\udfff]", "_", photo.stem.lstrip("."))
     if os.name == "nt":
         stem = stem.rstrip(". ")
     stem = stem.encode("utf-8")[:LONGEST_NAME].decode("utf-8", "ignore") or "photo"
