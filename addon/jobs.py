@@ -21,9 +21,9 @@ from ..neural.contract.result import failed_report
 from . import progress
 
 QUEUED, RUNNING, BUILDING = "QUEUED", "RUNNING", "BUILDING"
-DONE, FAILED, CANCELLED = "DONE", "FAILED", "CANCELLED"
-ENDED = (DONE, FAILED, CANCELLED)
-KEPT = 30   # ended jobs that the history shows
+DONE, FAILED, CANCELLED, SKIPPED = "DONE", "FAILED", "CANCELLED", "SKIPPED"
+ENDED = (DONE, FAILED, CANCELLED, SKIPPED)
+KEPT = 30   # done jobs whose files stay until Blender ends; of older ones the history shows the row alone
 
 
 class Worker(Protocol):
@@ -50,7 +50,8 @@ class Job:
         self.state, self.error, self.report = QUEUED, None, None
         self.progress = progress.Progress(options.preset)
         self.made = ""                        # name of what was built
-        self.seconds = 0.0
+        self.origin = ""                      # what it is built from (person.origin_of), where somebody wants to know
+        self.seconds, self.keeps_files = 0.0, True
         self._build, self._id, self._cancelled = build, "", False
 
     @property
@@ -137,18 +138,24 @@ class Job:
 
 
 class Queue:
-    """Jobs in order, one at a time; the ended ones stay as history."""
+    """Jobs in order, one at a time; the ended ones stay as history. paused: the running job ends, no other begins."""
 
     def __init__(self, worker: Callable[[], Worker], build: Callable[[Job], None] | None = None):
         self.jobs: list[Job] = []
+        self.paused = False
         self._worker, self._build = worker, build
 
     def add(self, photo: Path, options: JobOptions, folder: Path, replaces: str = "") -> Job:
+        if self.current is None:
+            self.paused = False               # what was held is over
         job = Job(photo, options, folder, self._build, replaces)
         self.jobs.append(job)
-        for old in [j for j in self.jobs if j.ended][:-KEPT]:
-            self.jobs.remove(old)
-            shutil.rmtree(old.folder, ignore_errors=True)
+        return job
+
+    def skip(self, photo: Path, options: JobOptions, folder: Path, made: str) -> Job:
+        """A row for a photo that needs no work: `made` is there already."""
+        job = self.add(photo, options, folder)
+        job.state, job.made = SKIPPED, made
         return job
 
     @property
@@ -162,22 +169,35 @@ class Queue:
     def pump(self, timeout: float) -> Job | None:
         """Moves the current job on; returns it when it has just ended."""
         job = self.current
-        if job is None:
+        if job is None or self.paused and job.state == QUEUED:
             return None
         job.pump(timeout, self._worker)
-        return job if job.ended else None
+        if not job.ended:
+            return None
+        for old in [j for j in self.jobs if j.state == DONE and j.keeps_files][:-KEPT]:
+            _drop_files(old)
+        return job
 
-    def cancel(self, everything: bool = False) -> None:
-        """Cancels the current job, or all of them."""
+    def cancel(self, everything: bool = False, number: int = 0) -> None:
+        """Cancels all jobs, or the one of this number, or the current one."""
         current = self.current
-        for job in [j for j in self.jobs if not j.ended] if everything else [current] if current else []:
+        for job in [j for j in self.jobs if not j.ended and (everything or j.number == number or not number and j is current)]:
             job.cancel(self._worker)
+
+    def take_failed(self) -> list[Job]:
+        """The failed jobs, out of the history: to be tried again."""
+        failed = [j for j in self.jobs if j.state == FAILED]
+        self._forget(failed)
+        return failed
 
     def clear(self) -> None:
         """Forgets the ended jobs and their files."""
-        for old in [j for j in self.jobs if j.ended]:
+        self._forget([j for j in self.jobs if j.ended])
+
+    def _forget(self, jobs: list[Job]) -> None:
+        for old in jobs:
             self.jobs.remove(old)
-            shutil.rmtree(old.folder, ignore_errors=True)
+            _drop_files(old)
 
     def run(self, cancelled: Callable[[], bool] = lambda: False, tick: Callable[[Job], None] = lambda job: None,
             grace_s: float = 8.0) -> None:
@@ -191,3 +211,8 @@ class Queue:
             tick(job)
             if asked_at is not None and time.monotonic() - asked_at > grace_s and not job.ended:
                 job._end(CANCELLED, errors.CancelledError())
+
+
+def _drop_files(job: Job) -> None:
+    shutil.rmtree(job.folder, ignore_errors=True)
+    job.keeps_files = False

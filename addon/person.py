@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from pathlib import Path
 
 import bpy
+
+from ..neural.contract.job import JobOptions
+from ..neural.contract.journal import seen
 
 TAG = "likeness"
 """Custom property of a person's collection and armature: the job's report as JSON text."""
@@ -51,6 +56,17 @@ def report_of(armature: bpy.types.Object) -> dict:
 def people(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """All rigs of this scene that Likeness made."""
     return [o for o in scene.objects if o.type == "ARMATURE" and TAG in o]
+
+
+def origin_of(photo: Path, options: JobOptions) -> str:
+    """What a person was made from: the photo as it is now, and the options."""
+    return hashlib.sha256(json.dumps([str(photo), seen(photo), options.to_json()]).encode()).hexdigest()
+
+
+def made_before(scene: bpy.types.Scene) -> dict[str, str]:
+    """Origin -> name of the collection, of all people of the scene."""
+    found = ((a.get("likeness_origin"), collection_of(a)) for a in people(scene))
+    return {origin: collection.name for origin, collection in found if isinstance(origin, str) and collection}
 
 
 def poses_of(armature: bpy.types.Object) -> tuple[bpy.types.Action | None, bpy.types.Action | None]:

@@ -73,8 +73,8 @@ class LIKENESS_PG_job(bpy.types.PropertyGroup):
     number: IntProperty()
     state: StringProperty()
     made: StringProperty()
-    note: StringProperty()
-    seconds: FloatProperty()
+    note: StringProperty()      # why it failed
+    told: StringProperty()      # "waiting", "Surface 45 %", "12 s", …
 
 
 class LIKENESS_PG_state(bpy.types.PropertyGroup):
@@ -89,6 +89,8 @@ class LIKENESS_PG_state(bpy.types.PropertyGroup):
     fraction: FloatProperty(min=0, max=1)
     left: StringProperty()
     waiting: IntProperty()
+    paused: BoolProperty()
+    summary: StringProperty()
     task_running: BoolProperty()
     task_title: StringProperty()
     task_text: StringProperty()

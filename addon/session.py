@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 
 from ..neural.contract.job import JobOptions
-from . import engine, preferences, progress, properties, result, scene
+from . import engine, jobs, person, preferences, progress, properties, result, scene
 from .checkpoint import Import
 from .jobs import DONE, FAILED, Job, Queue
 from .setup import Setup
@@ -26,6 +26,7 @@ class Session:
         self.task: Setup | Import | None = None
         self.pumped = False          # an operator pumps the queue just now
         self._shown: Job | None = None
+        self._rows: list[tuple] = []
 
     def folder(self) -> Path:
         """This session's own temporary folder: jobs, cache, log. Gone when Blender ends."""
@@ -38,8 +39,12 @@ class Session:
         """Puts a photo into the queue."""
         folder = Path(tempfile.mkdtemp(prefix="job-", dir=self.folder()))
         job = self.queue.add(Path(photo), options, folder, replaces)
-        self.sync()
+        job.origin = person.origin_of(job.photo, options)     # now: should the photo change meanwhile, it is another one
         return job
+
+    def skip(self, photo: Path, options: JobOptions, made: str) -> Job:
+        """A row for a photo that is in the scene already."""
+        return self.queue.skip(Path(photo), options, self.folder() / "none", made)
 
     def end(self) -> None:
         """Stops the worker and takes the temporary folder away."""
@@ -65,22 +70,28 @@ class Session:
         (job.folder / result.FILE).unlink(missing_ok=True)     # large, and no longer needed
         job.made = made.collection.name
         made.armature["likeness_photo"] = str(job.photo)
+        made.armature["likeness_origin"] = job.origin
 
     def sync(self) -> None:
-        """Shows queue and history in the properties."""
+        """Shows queue and history in the properties; of the rows only those that have changed, since there may be many."""
         state, current = properties.state(), self.queue.current
-        state.running, state.waiting = current is not None, self.queue.waiting
+        state.running, state.waiting, state.paused = current is not None, self.queue.waiting, self.queue.paused
         if current is not None:
-            state.photo, state.label = current.photo.name, current.progress.label
+            held = self.queue.paused and current.state == jobs.QUEUED
+            state.photo, state.label = current.photo.name, "Paused" if held else current.progress.label
             state.fraction, state.left = current.progress.fraction, progress.spoken(current.progress.left_s)
+        shown = [_row(job) for job in self.queue.jobs]
         rows = state.jobs
-        while len(rows) > len(self.queue.jobs):
-            rows.remove(0)
-        for index, job in enumerate(self.queue.jobs):
-            row = rows[index] if index < len(rows) else rows.add()
-            note = job.error.message if job.state == FAILED and job.error else ""
-            row.number, row.name, row.state, row.made, row.note = job.number, job.photo.name, job.state, job.made, note
-            row.seconds = job.seconds if job.ended else 0.0
+        while len(rows) > len(shown):
+            rows.remove(len(rows) - 1)
+        for index, values in enumerate(shown):
+            if index >= len(rows):
+                rows.add()
+            elif index < len(self._rows) and self._rows[index] == values:
+                continue
+            for name, value in zip(_ROW, values):
+                setattr(rows[index], name, value)
+        self._rows, state.summary = shown, _summary(self.queue.jobs)
         if current is not None and current is not self._shown:
             self._shown, state.active_job = current, self.queue.jobs.index(current)
 
@@ -124,3 +135,23 @@ def report_file(folder: Path, report: dict) -> Path:
     path = folder / "report.json"
     path.write_text(json.dumps(report, indent=1, ensure_ascii=False), "utf-8")
     return path
+
+
+_ROW = ("number", "name", "state", "made", "note", "told")
+
+
+def _row(job: Job) -> tuple:
+    """How a job shows in the list, in the order of _ROW."""
+    told = {jobs.QUEUED: "waiting", DONE: f"{job.seconds:.0f} s", FAILED: "failed", jobs.CANCELLED: "cancelled",
+            jobs.SKIPPED: "skipped"}.get(job.state) or f"{job.progress.label} {job.progress.fraction:.0%}"
+    note = job.error.message if job.state == FAILED and job.error else ""
+    return job.number, job.photo.name, job.state, job.made, note, told
+
+
+def _summary(all_jobs: list[Job]) -> str:
+    """'3 done, 1 failed, 16 left'."""
+    states = [j.state for j in all_jobs]
+    counts = {word: states.count(state) for word, state in (("done", DONE), ("skipped", jobs.SKIPPED), ("failed", FAILED),
+                                                            ("cancelled", jobs.CANCELLED))}
+    counts["left"] = len(states) - sum(counts.values())
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)

@@ -1,7 +1,7 @@
-"""Cancel what runs."""
+"""Cancel what runs or waits; hold the queue."""
 
 import bpy
-from bpy.props import BoolProperty
+from bpy.props import BoolProperty, IntProperty
 
 from ..addon import session
 
@@ -14,6 +14,8 @@ class LIKENESS_OT_cancel(bpy.types.Operator):
 
     everything: BoolProperty(name="Everything", description="Also the photos that wait", default=False,
                              options={"SKIP_SAVE"})
+    job: IntProperty(name="Job", description="Number of the photo in the queue; 0: the running one", default=0,
+                     options={"HIDDEN", "SKIP_SAVE"})
     task: BoolProperty(name="Task", description="The set-up or the import, also while a photo is running", default=False,
                        options={"SKIP_SAVE"})
 
@@ -22,9 +24,22 @@ class LIKENESS_OT_cancel(bpy.types.Operator):
         if current.task is not None and (self.task or current.queue.current is None):
             current.task.cancel()
         elif not self.task:
-            current.queue.cancel(self.everything)
+            current.queue.cancel(self.everything, self.job)
         current.sync()
         return {"FINISHED"}
 
 
-CLASSES = (LIKENESS_OT_cancel,)
+class LIKENESS_OT_pause(bpy.types.Operator):
+    """Finish the running photo and begin no other; once more to go on"""
+
+    bl_idname = "likeness.pause"
+    bl_label = "Pause"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        current = session.get()
+        current.queue.paused = not current.queue.paused and current.queue.current is not None
+        current.sync()
+        return {"FINISHED"}
+
+
+CLASSES = (LIKENESS_OT_cancel, LIKENESS_OT_pause)

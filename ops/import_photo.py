@@ -6,9 +6,9 @@ import bpy
 from bpy.props import CollectionProperty, StringProperty
 
 from ..addon import properties
+from ..neural.contract.photos import SUFFIXES
 from .runner import QueueRunner, take_panel_options
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".bmp")
 _PRIVATE = {"HIDDEN", "SKIP_SAVE"}
 
 
@@ -22,7 +22,7 @@ class LIKENESS_OT_import_photo(properties.OptionsMixin, QueueRunner, bpy.types.O
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE", "SKIP_PRESET"})
     directory: StringProperty(subtype="DIR_PATH", options=_PRIVATE)
     files: CollectionProperty(type=bpy.types.OperatorFileListElement, options=_PRIVATE)
-    filter_glob: StringProperty(default=";".join(f"*{e}" for e in EXTENSIONS), options=_PRIVATE)
+    filter_glob: StringProperty(default=";".join(f"*{e}" for e in SUFFIXES), options=_PRIVATE)
 
     def photos(self) -> list[Path]:
         """The chosen files, each once."""

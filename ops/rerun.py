@@ -1,4 +1,4 @@
-"""Run a person's photo again with other options."""
+"""Run a person's photo again with other options, or those that failed with the same."""
 
 from pathlib import Path
 
@@ -50,4 +50,23 @@ class LIKENESS_OT_rerun(properties.OptionsMixin, QueueRunner, bpy.types.Operator
         self.layout.prop(self, "replace")
 
 
-CLASSES = (LIKENESS_OT_rerun,)
+class LIKENESS_OT_retry_failed(QueueRunner, bpy.types.Operator):
+    """Run all failed photos of the queue again, each with its own options"""
+
+    bl_idname = "likeness.retry_failed"
+    bl_label = "Retry Failed"
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self.windowed = True
+        return self.execute(context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        current = session.get()
+        jobs = [current.add(j.photo, j.options, j.replaces) for j in current.queue.take_failed()]
+        if not jobs:
+            self.report({"WARNING"}, "No photo of the queue has failed")
+            return {"CANCELLED"}
+        return self.run(context, jobs)
+
+
+CLASSES = (LIKENESS_OT_rerun, LIKENESS_OT_retry_failed)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import bpy
 
-from ..addon import cli, preferences, properties, session
-from ..addon.jobs import CANCELLED, DONE, FAILED, Job
+from ..addon import cli, person, preferences, properties, session
+from ..addon.jobs import CANCELLED, DONE, FAILED, QUEUED, SKIPPED, Job
 from ..neural.contract.errors import LikenessError, OptionError
 from ..neural.contract.job import JobOptions
 
@@ -63,8 +63,10 @@ class QueueRunner:
     windowed = False   # set by invoke: a person is looking, so do not block
     _timer = None
 
-    def begin(self, context: bpy.types.Context, photos: list, nothing: str, replaces: str = "") -> set[str]:
-        """Runs the photos with the operator's own options; without any photo, `nothing` is what the person is told."""
+    def begin(self, context: bpy.types.Context, photos: list, nothing: str, replaces: str = "", skip: bool = False) -> set[str]:
+        """Runs the photos with the operator's own options; without any photo, `nothing` is what the person is told.
+
+        skip: leave out photos that are in the scene, or wait, with the same options already."""
         if not photos:
             self.report({"ERROR"}, nothing)
             return {"CANCELLED"}
@@ -72,16 +74,24 @@ class QueueRunner:
             options = options_of(self)
         except OptionError as exc:
             return self.refuse(exc)
-        return self.run(context, photos, options, replaces)
+        current, known = session.get(), {}
+        if skip:
+            known = {j.origin: "" for j in current.queue.jobs if not j.ended} | person.made_before(context.scene)
+        jobs = []
+        for photo in photos:
+            origin = person.origin_of(photo, options) if skip else ""
+            jobs.append(current.skip(photo, options, known[origin]) if origin in known else current.add(photo, options, replaces))
+        if skipped := sum(j.state == SKIPPED for j in jobs):
+            self.report({"INFO"}, f"{skipped} photo(s) are there already")
+        return self.run(context, jobs)
 
     def draw(self, context: bpy.types.Context) -> None:
         self.layout.row().prop(self, "preset", expand=True)
         draw_options(self.layout.column(), self)
 
-    def run(self, context: bpy.types.Context, photos: list, options: JobOptions, replaces: str = "") -> set[str]:
-        """Adds the photos, then starts the modal loop, or blocks until all are done."""
-        current = session.get()
-        jobs = [current.add(photo, options, replaces) for photo in photos]
+    def run(self, context: bpy.types.Context, jobs: list[Job]) -> set[str]:
+        """Starts the modal loop, or blocks until these jobs of the queue are done."""
+        session.get().sync()
         if self.windowed and not bpy.app.background:
             return self._start_modal(context)
         return self._block(jobs)
@@ -90,6 +100,7 @@ class QueueRunner:
 
     def _block(self, jobs: list[Job]) -> set[str]:
         current = session.get()
+        current.queue.paused = False          # nobody could press Resume while Blender is blocked
         with cli.interruptible() as asked:
             for job in jobs:
                 while not job.ended:
@@ -99,8 +110,7 @@ class QueueRunner:
                     if ended is not None:
                         self._after(ended)
         current.sync()
-        failed = [j for j in jobs if j.state != DONE]
-        return {"CANCELLED"} if len(failed) == len(jobs) else {"FINISHED"}
+        return {"FINISHED"} if any(j.state in (DONE, SKIPPED) for j in jobs) else {"CANCELLED"}
 
     # -- modal: a window -----------------------------------------------------------------------------------------------
 
@@ -119,7 +129,8 @@ class QueueRunner:
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         current = session.get()
-        if event.type == "ESC" and event.value == "PRESS":
+        running = current.queue.current
+        if event.type == "ESC" and event.value == "PRESS" and running is not None and running.state != QUEUED:
             current.queue.cancel()
             current.sync()
             redraw(context)

@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..ops.import_photo import EXTENSIONS
+from ..neural.contract.photos import SUFFIXES
 
 
 class LIKENESS_FH_photo(bpy.types.FileHandler):
@@ -11,7 +11,7 @@ class LIKENESS_FH_photo(bpy.types.FileHandler):
     bl_idname = "LIKENESS_FH_photo"
     bl_label = "Person from Photo (Likeness)"
     bl_import_operator = "likeness.import_photo"
-    bl_file_extensions = ";".join(EXTENSIONS)
+    bl_file_extensions = ";".join(SUFFIXES)
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:

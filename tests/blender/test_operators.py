@@ -113,10 +113,46 @@ def test_failure_leaves_nothing_in_the_file(engine, photo):
 
 
 def test_sequence_takes_the_photos_of_a_folder(engine, photo, tmp_path):
-    for name in ("2.png", "1.jpg", "notes.txt", ".hidden.jpg"):
+    for name in ("10.jpg", "2.png", "1.jpg", "notes.txt", ".hidden.jpg"):
         photo(name)
     assert bpy.ops.likeness.import_sequence(directory=str(tmp_path), preset="draft") == {"FINISHED"}
-    assert [j.name for j in bpy.context.window_manager.likeness.jobs] == ["1.jpg", "2.png"]
+    assert [j.name for j in bpy.context.window_manager.likeness.jobs] == ["1.jpg", "2.png", "10.jpg"]
+
+
+def test_sequence_skips_what_is_in_the_scene(engine, photo, tmp_path):
+    for name in ("a.jpg", "fail.jpg", "b.jpg"):
+        photo(name)
+    state, files = bpy.context.window_manager.likeness, [{"name": n} for n in ("a.jpg", "fail.jpg")]
+    with pytest.raises(RuntimeError, match="There is no person"):
+        bpy.ops.likeness.import_sequence(directory=str(tmp_path), files=files, preset="draft")
+    with pytest.raises(RuntimeError, match="There is no person"):
+        bpy.ops.likeness.import_sequence(directory=str(tmp_path), preset="draft")
+    assert [(j.name, j.told) for j in state.jobs][2:] == [("a.jpg", "skipped"), ("b.jpg", state.jobs[3].told), ("fail.jpg", "failed")]
+    assert state.jobs[2].made == "a" and state.jobs[4].note == "There is no person in this photo."
+    assert state.summary == "2 done, 1 skipped, 2 failed"
+    people = [{"name": "a.jpg"}, {"name": "b.jpg"}]
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "people.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "people.blend"))          # the file itself knows them
+    state = bpy.context.window_manager.likeness
+    assert bpy.ops.likeness.import_sequence(directory=str(tmp_path), files=people, preset="draft") == {"FINISHED"}
+    assert [j.state for j in state.jobs][-2:] == ["SKIPPED", "SKIPPED"]
+    (tmp_path / "a.jpg").write_bytes(b"another picture")
+    bpy.ops.likeness.import_sequence(directory=str(tmp_path), files=people, preset="draft")
+    assert [j.state for j in state.jobs][-2:] == ["DONE", "SKIPPED"]
+    bpy.ops.likeness.import_sequence(directory=str(tmp_path), files=people[1:], preset="draft", again=True)
+    bpy.ops.likeness.import_sequence(directory=str(tmp_path), files=people[1:], preset="draft", seed=2)
+    assert [j.state for j in state.jobs][-2:] == ["DONE", "DONE"]
+
+
+def test_history_keeps_all_rows_and_the_files_of_the_last(engine, photo, load, monkeypatch):
+    monkeypatch.setattr(load("addon.jobs"), "KEPT", 2)
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        bpy.ops.likeness.import_photo(filepath=photo(name), preset="draft")
+    queue = engine.get().queue
+    assert [j.folder.is_dir() for j in queue.jobs] == [False, True, True]
+    assert [j.state for j in bpy.context.window_manager.likeness.jobs] == ["DONE"] * 3
+    bpy.ops.likeness.clear_history()
+    assert not bpy.context.window_manager.likeness.jobs and not list(engine.get().folder().glob("job-*"))
 
 
 def test_options_reach_the_job(engine, photo):
@@ -196,6 +232,50 @@ def test_modal_loop_and_escape(engine, photo, load, monkeypatch):
     assert escaped and [j.state for j in state.jobs] == ["CANCELLED", "DONE"] and not state.running
     assert "slow_rig" not in bpy.data.objects and "next_rig" in bpy.data.objects
     assert any("cancelled" in text for _, text in said)
+
+
+def test_pause_cancel_one_and_retry(engine, photo, load, monkeypatch):
+    monkeypatch.setattr(load("ops.runner"), "redraw", lambda context: None)
+    options, session = load("neural.contract.job").JobOptions(preset="draft"), engine.get()
+    jobs = [session.add(Path(photo(n)), options) for n in ("fail.jpg", "b.jpg", "c.jpg", "d.jpg")]
+    tick, _ = modal_of(load, None)
+    state = bpy.context.window_manager.likeness
+
+    def until(condition):
+        end = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end and tick("TIMER") != {"FINISHED"}
+            time.sleep(0.005)
+
+    until(lambda: state.jobs and jobs[0].state == "RUNNING")
+    assert bpy.ops.likeness.pause() == {"FINISHED"} and state.paused
+    until(lambda: jobs[0].ended)                       # the running one ends
+    for _ in range(20):
+        assert tick("TIMER") == {"PASS_THROUGH"}
+    assert tick("ESC", "PRESS") == {"PASS_THROUGH"}    # nothing runs that Esc could mean
+    assert [j.told for j in state.jobs] == ["failed", "waiting", "waiting", "waiting"]
+    assert state.label == "Paused" and state.summary == "1 failed, 3 left"
+    assert bpy.ops.likeness.cancel(job=jobs[2].number) == {"FINISHED"}
+    assert [j.state for j in jobs] == ["FAILED", "QUEUED", "CANCELLED", "QUEUED"]
+    bpy.ops.likeness.pause()
+    until(lambda: jobs[1].ended)
+    assert [j.state for j in jobs[:3]] == ["FAILED", "DONE", "CANCELLED"]
+    while tick("TIMER") != {"FINISHED"}:
+        time.sleep(0.005)
+    assert jobs[3].state == "DONE" and {"b_rig", "d_rig"} <= set(bpy.data.objects.keys())
+    jobs[0].photo.rename(jobs[0].photo.with_name("good.jpg"))
+    session.queue.jobs[0].photo = jobs[0].photo.with_name("good.jpg")          # what made it fail is mended
+    assert bpy.ops.likeness.retry_failed() == {"FINISHED"}
+    assert [(j.name, j.state) for j in state.jobs][-1] == ("good.jpg", "DONE") and "failed" not in state.summary
+    assert bpy.ops.likeness.retry_failed() == {"CANCELLED"}
+
+
+def test_a_paused_queue_does_not_hold_a_script(engine, photo):
+    queue = engine.get().queue
+    waiting = engine.get().add(Path(photo("a.jpg")), engine.JobOptions(preset="draft"))
+    bpy.ops.likeness.pause()
+    assert queue.paused and bpy.ops.likeness.import_photo(filepath=photo("b.jpg"), preset="draft") == {"FINISHED"}
+    assert waiting.state == "DONE" and not queue.paused
 
 
 def test_rerun_replaces(engine, photo):
