@@ -19,8 +19,8 @@ UNIT, STEP_M, NOTHING = 127.0, 1e-4, -32768
 
 _NORMALS = ("normal_front", "normal_back", "body_normal_front", "body_normal_back")
 _DEPTHS = ("depth_front", "depth_back", "body_depth_front", "body_depth_back")
-_UNIT_INTERVAL = ("image", "albedo", "mask_seen", "visible", "texture", "texture_seen")
-_UVS = ("uv_front", "uv_back", "body_uv")
+_UNIT_INTERVAL = ("image", "albedo", "mask_seen", "visible", "texture", "texture_seen", "texture_wanted")
+_UVS = ("uv_front", "uv_back", "body_uv_front", "body_uv_back")
 
 
 def _joints(name: str) -> str:

@@ -25,11 +25,12 @@ from neural.nets.two_k.net import TwoK
 from neural.nets.two_k.weights import load
 
 from .. import loop
+from ..background import Producer, threads
 from ..people.assets import assets_root
 from .picture import draw
 from .plan import PLANS, Plan
 from .ship import export, ship
-from .sources import Disk, Live, Order, Producer, Source, fill, threads
+from .sources import Disk, Live, Order, Source, fill
 from .task import TRAINED, Phase, TwoKTask, finished, fresh
 
 
@@ -118,7 +119,7 @@ def _draw(args: argparse.Namespace, plan: Plan, wanted: list[Phase], samples: Pa
     say(f"first samples after {time.monotonic() - began:.0f} s")
     later = [Order("train", canvases[0], count(canvases[0]) - plan.first, plan.first)]
     later += [o for c in canvases[1:] for o in (Order("val", c, plan.held), Order("train", c, count(c)))]
-    return Producer(assets, samples, [o for o in later if o.count > 0])
+    return Producer(fill, str(assets), samples, tuple(o for o in later if o.count > 0))
 
 
 def _train_phase(args, plan: Plan, phase: Phase, minutes: float, net: TwoK, source: Source, producer: Producer | None, say) -> TwoK:

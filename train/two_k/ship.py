@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from neural.nets.blocks.file import digest
 from neural.nets.two_k.net import TwoK
 from neural.nets.two_k.weights import save
 
-FOLDER = Path(__file__).resolve().parents[2] / "neural/weights"
+from ..shipping import FOLDER, list_files
 
 CARD = """# {files}
 
@@ -45,15 +43,5 @@ def ship(net: TwoK, config: str, command: str, scores: dict[str, float], folder:
     files[0].with_suffix(".md").write_text(card, encoding="utf-8")
     said = ", ".join(f"{name} {value:.3g} (body {scores[f'body_{name}']:.3g})" for name, value in scores.items()
                      if f"body_{name}" in scores)
-    rows = [_row(files[0], f'what = "photo, matte and fitted body -> normals, depth and mask of both sides"\n'
-                           f'trained_by = "{command}"\nscores = "other poses: {said}"\n')]
-    rows += [_row(f, f'what = "part {n} of {files[0].name}"\n') for n, f in enumerate(files[1:], 2)]
-    listed = folder / "weights.toml"
-    text = listed.read_text(encoding="utf-8") if listed.is_file() else ""
-    text = re.sub(r"\[two_k(?:_\d+)?\]\n(?:[^\[\n].*\n|\n(?!\[))*", "", text).rstrip("\n")
-    listed.write_text((text + "\n\n" if text else "") + "\n".join(rows), encoding="utf-8")
+    list_files(files, "photo, matte and fitted body -> normals, depth and mask of both sides", command, f"other poses: {said}")
     return files[0]
-
-
-def _row(file: Path, more: str) -> str:
-    return f'[{file.stem}]\nfile = "{file.name}"\nbytes = {file.stat().st_size}\nsha256 = "{digest(file)}"\n{more}'

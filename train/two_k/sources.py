@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,31 +109,3 @@ def fill(assets: str | Path, root: Path, orders: Sequence[Order], workers: int =
         produce(assets, folder_of(root, order.part, order.canvas), order.part, range(order.first, order.first + order.count), order.canvas,
                 batch=4 if order.canvas <= 256 else 1, workers=workers, fields=FIELDS,
                 say=lambda text: say(f"{order.part} {order.canvas}: {text}"), supersample=fineness(order.canvas))
-
-
-class Producer:
-    """`fill` in a process of its own, so that training may begin; ends with this process at the latest."""
-
-    def __init__(self, assets: str | Path, root: Path, orders: Sequence[Order]):
-        self.process = multiprocessing.get_context("spawn").Process(target=fill, args=(str(assets), root, tuple(orders)), daemon=True)
-        self.process.start()
-
-    @property
-    def working(self) -> bool:
-        return self.process.is_alive()
-
-    def check(self) -> None:
-        """RuntimeError when it died before it was done."""
-        if not self.working and self.process.exitcode:
-            raise RuntimeError(f"the process that draws samples ended with status {self.process.exitcode}")
-
-    def stop(self) -> None:
-        if self.process.is_alive():
-            self.process.terminate()
-        self.process.join()
-
-
-def threads(busy: bool) -> None:
-    """All cores for training, less one for a producer."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(cores - busy, 1))
