@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,13 +13,14 @@ from neural.contract.joints import LANDMARK, LANDMARKS, SMPL_JOINTS
 from neural.nets.two_k.config import CPU
 from neural.nets.two_k.door import compact_inputs, compact_maps
 from neural.nets.two_k.net import TwoK
+from neural.nets.two_k.ours import rays_of
 from neural.nets.two_k.parts import INDEX
 from train.people.generator import to_view
 from train.people.labels.check import _slope_angles
 from train.people.types import Cameras
 from train.two_k.augment import AugmentConfig, augment, pattern
-from train.two_k.data import FIELDS, HIDDEN, RIM, Targets, batch_of
-from train.two_k.losses import mean, slopes_of, steps
+from train.two_k.data import FIELDS, HIDDEN, RIM, Targets, batch_of, plane
+from train.two_k.losses import depth_loss, mean, slopes_of, steps
 from train.two_k.mirror import mirror
 
 torch.set_num_threads(1)
@@ -90,12 +93,51 @@ def test_targets_go_to_metres_and_back():
     maps = compact_maps(batch.view, torch.cat([t.normals, torch.zeros(1, 2, SIDE, SIDE)], 1), raw)
     there = given["depth_front"][0] > 0
     for k, name in enumerate(("front", "back")):
-        want = to_view(given[f"depth_{name}"], given)[0]
+        want = to_view(given[f"depth_{name}"], given)[0] - plane(t.lean, SIDE)[0, 0] * batch.view.unit
         assert (maps.depth[0, k] - want)[there].abs().max() < 1e-5
         assert (maps.normals[0, 3 * k:3 * k + 3] - given[f"normal_{name}"][0])[:, there].abs().max() < 1e-5
     assert ((maps.mask[0, 0] > 0.5) == there).all()
     # the pelvis lies where the fit has it, and a pixel's width there is as wide as the fit's camera says
     assert to_view(torch.full((1, 1, 1), 2.5), given).item() == pytest.approx(1.9)
+
+
+def leaning(given, x, y, offset):
+    """The sample, its person the fitted body's depth and a plane (in sides)."""
+    view = batch_of(given).view
+    rise = plane(torch.tensor([[x, y, offset]]), SIDE)[:, 0] * view.unit
+    for side in ("front", "back"):
+        on = given[f"body_depth_{side}"] > 0
+        in_view = torch.where(on, given[f"body_depth_{side}"] + rise, 0)
+        one = to_view(torch.ones_like(in_view), given)                          # to_view is a + b z
+        two = to_view(2 * torch.ones_like(in_view), given)
+        given[f"depth_{side}"] = torch.where(on, 1 + (in_view - one) / (two - one), 0)
+    return given
+
+
+def test_the_person_leans_as_the_body_does():
+    given = leaning(sample(), 0.1, -0.3, 0.05)
+    t = batch_of(given).targets
+    assert torch.allclose(t.lean, torch.tensor([[0.1, -0.3, 0.05]]), atol=2e-3)
+    view = batch_of(given).view
+    body = torch.stack([given["body_depth_front"], given["body_depth_back"]], 1) - view.pelvis
+    assert (t.depth - body / view.unit)[(t.mask > 0).expand(-1, 2, -1, -1)].abs().max() < 2e-3
+    given["depth_front"][:, 45:][given["depth_front"][:, 45:] > 0] += 0.6        # a leg held forward does not turn it
+    given["depth_back"][:, 45:][given["depth_back"][:, 45:] > 0] += 0.6
+    assert (batch_of(given).targets.lean - torch.tensor([[0.1, -0.3, 0.05]])).abs().max() < 0.06
+    given["depth_front"][:] = given["depth_back"][:] = 0
+    assert (batch_of(given).targets.lean == 0).all()
+
+
+def test_the_loss_knows_that_slopes_lost_the_lean():
+    given = sample()
+    batch = batch_of(given)
+    t, inputs = batch.targets, compact_inputs(batch.view)
+    rays = rays_of(inputs, SIDE)
+    more = torch.tensor([[0.2, -0.3, 0.1]])
+    t = replace(t, depth=(t.depth - plane(more, SIDE)) * t.mask, lean=t.lean + more)
+    raw = torch.cat([t.depth, torch.zeros(1, 3, SIDE, SIDE)], 1)
+    slope = lambda lean: float(depth_loss(raw, replace(t, lean=lean), rays=rays, focal=inputs.rays[:, 0])[1]["slope"])
+    assert slope(t.lean) < 0.05 and slope(torch.zeros_like(t.lean)) > 0.2 and slope(2 * t.lean) > 0.2
 
 
 def test_hidden_and_rim_pixels_weigh_less():

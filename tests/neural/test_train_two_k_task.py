@@ -87,7 +87,7 @@ def test_validation_tells_network_and_body_apart():
     task = TwoKTask(fresh(SMALL), Phase("coarse", ((0.0, 256, 1),), 1.0, 1e-3), Same(), held)
     with torch.no_grad():
         found = task.validate(task.net.eval())
-    assert next(iter(found)) == "front_deg" and found["body_depth_abs_mm"] > 45 > found["body_depth_mm"] > 10
+    assert next(iter(found)) == "front_deg" and 45 > found["body_depth_abs_mm"] >= found["body_depth_mm"] > 10
     assert found["body_mask_iou"] == pytest.approx(0.75, abs=0.02) and 5 < found["body_front_deg"] < 30
 
 
@@ -119,7 +119,7 @@ def test_the_sheet_shows_body_network_and_truth_side_by_side():
     inside = slice(28, 36), slice(28, 36)                       # the middle of the front's row
     assert abs(column["coarse normals"][inside] - column["body"][inside]).max() <= 2          # heads that say nothing give the body
     assert abs(column["body depth"][inside] - column["depth"][inside]).max() <= 6
-    assert (column["true depth"][inside] < column["body depth"][inside] - 10).mean() > 0.9    # the true front is farther: darker
+    assert column["true depth"][32, 32, 0] > column["true depth"][32, 22, 0] > 0                # nearer is lighter
     assert (column["true"][:3, :3] == 255).all()
 
 

@@ -114,4 +114,24 @@ def drive():
     yield from until(lambda: not state().running, 15, "the cancel")
     assert state().jobs[-1].state == "CANCELLED" and "slow_carl_rig" not in bpy.data.objects
     yield 0.5
+
+    # a folder: what is there is skipped, one runs, the others wait; held, then let go
+    bpy.ops.likeness.clear_history()
+    start(bpy.ops.likeness.import_sequence, directory=str(PHOTOS), preset="draft")
+    yield from until(lambda: state().running and state().photo == "slow_anna.jpg" and state().fraction > 0.2, 60, "the folder")
+    start(bpy.ops.likeness.pause)
+    yield 1.0
+    rows = [(j.name, j.state) for j in state().jobs]
+    assert rows == [("bert.jpg", "DONE"), ("fail.jpg", "FAILED"), ("slow_anna.jpg", "RUNNING"), ("slow_carl.jpg", "QUEUED"),
+                    ("slow_dora.jpg", "SKIPPED")], rows
+    shot(str(PICTURES / "8-queue.png"))  # noqa: F821
+    start(bpy.ops.likeness.cancel, job=state().jobs[3].number)
+    yield from until(lambda: not state().running, 90, "the rest of the folder")
+    yield 1.0
+    window.event_simulate(type="ESC", value="PRESS")            # the dialog about fail.jpg
+    window.event_simulate(type="ESC", value="RELEASE")
+    yield 0.5
+    start(bpy.ops.likeness.retry_failed)
+    yield from until(lambda: not state().running and state().summary == "2 done, 1 skipped, 1 failed, 1 cancelled", 60, "trying again")
+    yield 1.0
     print("WINDOW TEST PASSED", flush=True)

@@ -96,7 +96,7 @@ def test_window(installed, tmp_path):
     for name in ("slow_anna.jpg", "bert.jpg", "fail.jpg", "slow_dora.jpg", "slow_carl.jpg"):
         (tmp_path / name).write_bytes(b"x")
     pictures = driven(installed, tmp_path, "drive_import.py", "7-end")
-    for name in ("1-idle", "2-running", "3-done", "4-failed", "5-browser", "6-again", "7-end"):
+    for name in ("1-idle", "2-running", "3-done", "4-failed", "5-browser", "6-again", "7-end", "8-queue"):
         assert (pictures / f"{name}.png").stat().st_size > 20_000
 
 

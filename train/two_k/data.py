@@ -1,6 +1,7 @@
 """Samples of the generator -> what the network is told (door.View) and what it should answer (Targets).
 
-The network answers in the frame of s03's body: its camera is the one that s03 assumes, its metres are that body's (generator.to_view).
+The network answers in the frame of s03's body: its camera is the one that s03 assumes, its metres are that body's (generator.to_view),
+and it leans as that body leans (`lean`): how far a person leans to or from the camera, no picture tells, and mesh and rig must agree.
 The person is asked for as a whole, also where something stands in front or the photo ends: a mesh wants no holes, and a fitted body lies
 behind. What cannot be seen weighs little (HIDDEN), so that the network spends itself on what can, and says by its uncertainty what it guessed.
 """
@@ -32,8 +33,9 @@ HIDDEN, RIM = 0.3, 0.3
 @dataclass(frozen=True)
 class Targets:
     """S x S, front then back. normals (B, 6, S, S) unit, camera axes, 0 outside; depth (B, 2, S, S) as COMPACT's raw depths (sides of the
-    canvas from the pelvis), 0 outside; mask (B, 1, S, S) 0 or 1: the whole person; inner (B, 1, S, S): weight of normals and depths, 0 outside
-    the person; outer (B, 1, S, S): weight of the mask; seen (B, 1, S, S) 0 or 1: the person where the photo shows it."""
+    canvas from the pelvis), less the lean, 0 outside; mask (B, 1, S, S) 0 or 1: the whole person; inner (B, 1, S, S): weight of normals and
+    depths, 0 outside the person; outer (B, 1, S, S): weight of the mask; seen (B, 1, S, S) 0 or 1: the person where the photo shows it.
+    lean (B, 3): slopes in x and y, pixels per pixel, and offset in sides, of the plane that was taken from the true depths."""
 
     normals: Tensor
     depth: Tensor
@@ -41,6 +43,7 @@ class Targets:
     inner: Tensor
     outer: Tensor
     seen: Tensor
+    lean: Tensor
 
     def at(self, side: int) -> "Targets":
         """The same on a smaller canvas. Normals are means; depths are taken, not mixed, so that nothing floats between an arm and the chest."""
@@ -55,7 +58,7 @@ class Targets:
         there = mask * pick(self.mask)
         inner = mean(self.inner) * there
         normals = unit(mean(self.normals)) * (inner > 0)
-        return Targets(normals, pick(self.depth), mask, inner, mean(self.outer), there * (mean(self.seen) >= 0.5))
+        return Targets(normals, pick(self.depth), mask, inner, mean(self.outer), there * (mean(self.seen) >= 0.5), self.lean)
 
 
 @dataclass(frozen=True)
@@ -106,4 +109,45 @@ def targets_of(sample: dict[str, Tensor], view: View) -> Targets:
     near_hidden = F.max_pool2d(hidden, 3, 1, 1)
     shown = torch.where((mask * (1 - core) > 0) & (near_hidden == 0) & (view.inside > 0), 1.0, shown)
     normals = torch.cat([sample["normal_front"], sample["normal_back"]], 1) * mask
-    return Targets(normals, depth, mask, mask * shown * (RIM + (1 - RIM) * core), shown, seen)
+    lean = lean_of(depth, mask, view)
+    depth = (depth - plane(lean, depth.shape[-1])) * mask
+    return Targets(normals, depth, mask, mask * shown * (RIM + (1 - RIM) * core), shown, seen, lean)
+
+
+GRID, ROUNDS, SAME = 64, 8, 0.01
+"""The lean is found on a canvas of about this side; errors of more than SAME (sides, 2 cm of a whole person) count only by their length."""
+
+
+def lean_of(depth: Tensor, mask: Tensor, view: View) -> Tensor:
+    """True depths (B, 2, S, S) in sides and where (B, 1, S, S) -> (B, 3): the plane that brings the fitted body's depths nearest to them,
+    in the sense of least absolute errors (one limb that is fitted wrongly does not turn it). 0 where body and person hardly meet."""
+    body, k = view.body, max(depth.shape[-1] // GRID, 1)
+    if body["depth_front"].shape[-1] != depth.shape[-1]:
+        raise ValueError("the body's maps are not of the canvas's size")
+    pick = lambda t: t[..., k // 2::k, k // 2::k].double()
+    fitted = depth_target(view, body["depth_front"], body["depth_back"])
+    miss = pick(depth - torch.nan_to_num(fitted))
+    on = (pick(mask) * pick((body["depth_front"] > 0)[:, None].to(depth.dtype))).expand_as(miss)
+    at = _at(depth.shape[-1], depth.device)[k // 2::k]
+    side = len(at)
+    terms = torch.stack([at.expand(side, side), at[:, None].expand(side, side), torch.ones_like(at).expand(side, side)]).double()
+    lean, weight = torch.zeros(len(depth), 3, dtype=torch.float64, device=depth.device), on
+    ridge = 1e-3 * torch.eye(3, dtype=torch.float64, device=depth.device)
+    for _ in range(ROUNDS):
+        square = torch.einsum("iyx,jyx,bsyx->bij", terms, terms, weight)
+        lean = torch.linalg.solve(square + ridge, torch.einsum("iyx,bsyx->bi", terms, weight * miss))
+        weight = on / (miss - torch.einsum("bi,iyx->byx", lean, terms)[:, None]).abs().clamp(min=SAME) * SAME
+    enough = on[:, 0].mean((1, 2)) > 0.005
+    return (lean * enough[:, None]).to(depth.dtype)
+
+
+def plane(lean: Tensor, side: int) -> Tensor:
+    """(B, 3) -> (B, 1, side, side) sides."""
+    at = _at(side, lean.device).to(lean.dtype)
+    x, y, offset = lean[:, :, None, None].unbind(1)
+    return (x * at + y * at[:, None] + offset)[:, None]
+
+
+def _at(side: int, device) -> Tensor:
+    """Places of the pixels' centres, sides of the canvas from its middle."""
+    return (torch.arange(side, device=device) + 0.5) / side - 0.5

@@ -17,7 +17,7 @@ from neural.nets.two_k.door import PERCENT
 from neural.nets.two_k.ours import Base, slopes
 
 from ..losses.two_k import laplace
-from .data import Targets
+from .data import Targets, plane
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def depth_loss(raw: Tensor, t: Targets, w: Weights = WEIGHTS, rays: Tensor | Non
     miss = (raw[:, :2] - t.depth).abs() / PERCENT
     got, want, weight = steps(raw[:, :2]), steps(t.depth), both(t.inner.expand(-1, 2, -1, -1))
     if rays is not None:
-        x, y, flat = slopes_of(t.normals, t.depth, rays, focal)
+        x, y, flat = slopes_of(t.normals, t.depth + plane(t.lean, t.depth.shape[-1]), rays, focal)
+        x, y = (a - t.lean[:, k].view(-1, 1, 1, 1) for k, a in enumerate((x, y)))
         want = tuple(torch.where(a.abs() < w.steep, b, a) for a, b in zip(want, (_halfway(x)[0], _halfway(y)[1])))
         weight = tuple(a * b for a, b in zip(weight, both(flat)))
     bend = sum(sided((g - v).abs().clamp(max=2 * w.steep), a * (v.abs() < w.steep), w.back) for g, v, a in zip(got, want, weight)) / 2
