@@ -42,7 +42,7 @@ class LIKENESS_PT_queue(InTab, bpy.types.Panel):
         elif not state.running:
             row.operator("likeness.clear_history", icon="TRASH", text="Clear")
         if "failed" in state.summary:
-            row.operator("likeness.retry_failed", icon="FILE_REFRESH")
+            row.operator("likeness.retry_failed", text="Retry", icon="FILE_REFRESH")
         if 0 <= state.active_job < len(state.jobs):
             _draw_job(layout, context, state.jobs[state.active_job])
 
