@@ -9,7 +9,7 @@ import importlib
 import sys
 
 NETS = {"lifter": "train.lifter.train", "people": "train.people.__main__", "photograph": "train.people.studio.photograph", "pack": "train.people.pack.__main__",
-        "2k2k": "train.two_k.__main__"}
+        "2k2k": "train.two_k.__main__", "refinetex": "train.refinetex.__main__"}
 """Name -> module with a `main(argv) -> int`."""
 
 

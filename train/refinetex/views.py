@@ -1,4 +1,4 @@
-"""Samples of the generator -> what the networks are told (view.View), the texture that they should answer, and views to render it in."""
+"""Samples of the generator -> what training keeps of them, what the networks are told (view.View), the texture that they should answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from neural.body.model import BodyModel
 from neural.nets.refinetex.view import View
 
 FIELDS = ("image", "mask_seen", "border", "assumed_focal", "centre", "body_rotations", "body_betas", "body_scale", "body_translation", "body_mask",
-          "body_depth_front", "body_normal_front", "body_uv_front", "body_part_front", "normal_front", "visible", "texture", "texture_valid",
-          "texture_seen", "texture_visible")
-"""Of a sample (generator.FIELDS), what training reads; the rest need not be kept."""
+          "body_depth_front", "body_normal_front", "body_uv_front", "body_part_front", "normal_front", "visible", "texture_wanted", "texture_known",
+          "texture_shown")
+"""What training keeps of a sample (`stored`); texture_*: `target`, colours in [0, 1] sRGB."""
 
 
 @lru_cache(maxsize=2)
@@ -33,6 +33,21 @@ def view_of(sample: dict[str, Tensor], normals: Tensor | None = None) -> View:
     whole = inside(y0, y1)[:, None, :, None] * inside(x0, x1)[:, None, None, :]
     maps = {k.removeprefix("body_"): sample[k] for k in FIELDS if k.startswith("body_") and k.endswith(("front", "mask"))}
     return View(image, sample["mask_seen"][:, None].to(image.dtype), whole, sample["assumed_focal"], sample["centre"], vertices, maps, normals)
+
+
+def stored(sample: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A sample of the generator -> FIELDS (without textures where it was drawn without) and what shards.py needs."""
+    out = {name: sample[name] for name in (*FIELDS, "joints", "body_joints") if name in sample}
+    if "texture" in sample:
+        wanted, known, shown = target(sample)
+        out |= {"texture_wanted": (wanted + 1) / 2 * known, "texture_known": known[:, 0] > 0, "texture_shown": shown[:, 0] > 0}
+    return out
+
+
+def wanted_of(sample: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """FIELDS -> what `target` gave: (P, 3, T, T) in [-1, 1]; known and shown (P, 1, T, T) float."""
+    known, shown = (sample[f"texture_{name}"][:, None].to(sample["image"].dtype) for name in ("known", "shown"))
+    return (2 * sample["texture_wanted"] - 1) * known, known, shown
 
 
 def to_srgb(linear: Tensor) -> Tensor:

@@ -58,6 +58,7 @@ class CompactConfig:
     sources    places in the photo that every texel may copy from: 1 = where the fitted body has it, seen or not; 2 = also where the body has
                the same place of its other side.
     fine       has the head that doubles the layout.
+    encoder    the encoder sees the photo's crop at most this large (copies read all of it).
     style      how blocks are built.
     """
 
@@ -70,6 +71,7 @@ class CompactConfig:
     refine: str = "deform"
     sources: int = 2
     fine: bool = True
+    encoder: int = 512
     style: Style = OURS
 
     def __post_init__(self):
@@ -82,7 +84,7 @@ class CompactConfig:
 COMPACT = CompactConfig()
 """Ours, for a training on a GPU."""
 
-CPU = replace(COMPACT, size=256, picture=(24, 48, 80, 112), texture=(32, 64, 112, 160), width=16)
+CPU = replace(COMPACT, size=256, encoder=256, picture=(24, 48, 80, 112), texture=(32, 64, 112, 160), width=16)
 """Ours, small enough for a training on two cores."""
 
 CONFIGS = {"paper": PAPER, "texformer": TEXFORMER, "compact": COMPACT, "cpu": CPU}

@@ -15,12 +15,9 @@ from torch import Tensor
 
 from ..blocks.fill import filled
 from .compact import PICTURE, Compact, Inputs
+from .config import COMPACT
 from .layout import layout
 from .view import View, drawn_body, places, resized, texels_of
-
-ENCODER = 512
-"""The encoder sees the crop at most this large."""
-
 
 @dataclass(frozen=True)
 class BodyTexture:
@@ -45,7 +42,7 @@ def run(net: Compact, view: View, size: int | None = None, fine: bool = True) ->
     """The texture at `size` (the network's own where None), or twice that with fine; under torch.inference_mode."""
     size = size or net.config.size
     fine = fine and net.config.fine
-    out = net(compact_inputs(view, size, fine))
+    out = net(compact_inputs(view, size, fine, net.config.encoder))
     shape = layout(2 * size if fine else size, str(view.image.device))
     guess = out.fine if fine else out.last
     known = texels_of(view, shape).seen[:, :1]
@@ -54,10 +51,10 @@ def run(net: Compact, view: View, size: int | None = None, fine: bool = True) ->
                        guess.share[:, :1] * known * shape.charts)
 
 
-def compact_inputs(view: View, size: int, fine: bool = False) -> Inputs:
-    """What COMPACT takes for a layout of `size` texels, and of twice that with fine."""
+def compact_inputs(view: View, size: int, fine: bool = False, encoder: int = COMPACT.encoder) -> Inputs:
+    """What COMPACT takes for a layout of `size` texels, and of twice that with fine; the encoder sees the crop at most `encoder` large."""
     device = str(view.image.device)
-    side = min(view.image.shape[-1], ENCODER)
+    side = min(view.image.shape[-1], encoder)
     colour = (2 * view.image - 1) * view.inside
     matte = view.matte * view.inside
     on, hit, part = drawn_body(view, side)

@@ -19,9 +19,9 @@ KINDS = {"compact": (Compact, CompactConfig), "paper": (RefineTex, PaperConfig),
          "identity": (Identity, IdentityConfig)}
 
 
-def save(net: nn.Module, path: Path, half: bool = True) -> None:
-    """Weights in float16 (or as they are), with kind and config of the network in the file's header."""
-    file.save(net, path, half, kind=next(k for k, (cls, _) in KINDS.items() if isinstance(net, cls)))
+def save(net: nn.Module, path: Path, half: bool = True) -> list[Path]:
+    """Weights in float16 (or as they are), with kind and config of the network in the file's header; the files (blocks.file.save)."""
+    return file.save(net, path, half, kind=next(k for k, (cls, _) in KINDS.items() if isinstance(net, cls)))
 
 
 def load(path: Path) -> nn.Module:
