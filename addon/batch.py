@@ -7,15 +7,16 @@ until then. One photo's failure never stops the others; what stops them is a fol
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..neural.contract import errors, files, journal
+from ..neural.contract import errors, files
 from ..neural.contract.job import JobOptions
 from ..neural.contract.journal import CANCELLED, DONE, FAILED, SKIPPED, WAITING, Journal, Row
-from ..neural.contract.plan import plan
-from ..neural.contract.result import failed_report, whole_report
+from ..neural.contract.plan import changed, plan
+from ..neural.contract.result import VERSION, failed_report, whole_report
 from . import jobs, progress
 
 STOPS = ("output.disk-full", "output.read-only", "output.not-writable", "output.gone", "output.taken-over",
@@ -70,8 +71,8 @@ class Batch:
             self.out.mkdir(parents=True, exist_ok=True)
             with Journal(self.out, self._say) as book:
                 return self._run(book)
-        except (errors.LikenessError, OSError) as exc:
-            error = exc if isinstance(exc, errors.LikenessError) else errors.output_error(exc, self.out)
+        except Exception as exc:                      # noqa: BLE001
+            error = _coded(exc, self.out)
             self._tell(error)
             return [self._undone(p, self.request.options, error) for p in self.request.photos or (self.out,)]
 
@@ -97,7 +98,7 @@ class Batch:
 
     def _one(self, book: Journal, row: Row, head: str) -> Done:
         photo, final = book.photo(row), self.out / row.output
-        part, options, job = files.part_of(final), row.job_options(), None
+        part, options = files.part_of(final), row.job_options()
         try:
             row = book.claim(row)
             files.remove(part)
@@ -117,9 +118,9 @@ class Batch:
                 book.end(row, DONE, job.seconds)
                 self._say(f"{head}: done in {job.seconds:.1f} s")
                 return Done(photo, final, job.report, None)
-        except (OSError, errors.LikenessError) as exc:
-            error = exc if isinstance(exc, errors.LikenessError) else errors.output_error(exc, final)
-            self._abandon(book, row, error, job)
+        except Exception as exc:                      # noqa: BLE001  the others go on
+            error = _coded(exc, final)
+            self._abandon(book, row, final, part, error)
         finally:
             _discard(part)
         if error.code in STOPS:
@@ -138,11 +139,13 @@ class Batch:
             files.replace_folder(final, final.with_name(f"{final.name}.previous"))
         files.replace_folder(part, final)
 
-    def _abandon(self, book: Journal, row: Row, error: errors.LikenessError, job: jobs.Job | None) -> None:
+    def _abandon(self, book: Journal, row: Row, final: Path, part: Path, error: errors.LikenessError) -> None:
         """The result could not be put in place. Where not even that can be noted, the next start finds the photo running."""
         try:
-            book.end(row, FAILED, job.seconds if job else 0.0, error)
-        except errors.LikenessError:
+            if error.area == "internal":              # else it is the folder that cannot be written to
+                self._keep_failure(row, final, part, failed_report(str(book.photo(row)), row.job_options(), error))
+            book.end(row, FAILED, error=error)
+        except (OSError, errors.LikenessError):
             return
 
     # -- what is told --------------------------------------------------------------------------------------------------
@@ -161,7 +164,7 @@ class Batch:
     def _begin(self, rows: list[Row], answers: dict[int, Done]) -> None:
         done = [r for r in rows if r.state == DONE]
         if done:
-            older = sum(r.version != journal.VERSION for r in done)
+            older = sum(r.version != VERSION for r in done)
             self._say(f"{len(done)} of {len(rows)} done before" + (f", {older} of them by another version" if older else "")
                       + "; --fresh makes them anew")
         if failed := len(answers) - len(done):
@@ -179,10 +182,16 @@ class Batch:
         self._say(f"{head}{': ' if head else ''}{error.message} {error.remedy} ({error.code})")
 
 
+def _coded(exc: Exception, folder: Path) -> errors.LikenessError:
+    if isinstance(exc, errors.LikenessError):
+        return exc
+    return errors.output_error(exc, folder) if isinstance(exc, OSError) else errors.internal(exc, traceback.format_exc())
+
+
 def _changed(row: Row, photo: Path) -> errors.LikenessError | None:
     """The photo has to be the one that was begun with, else nobody knows what the result shows."""
-    if row.sha256 and journal.seen(photo) != (row.size, row.mtime_ns) and files.sha256_of(photo) != row.sha256:
-        return errors.PhotoError("photo.changed", f"The photo '{photo.name}' was changed or removed while it was worked on.",
+    if changed(row, photo):
+        return errors.PhotoError("photo.changed", f"The photo '{photo.name}' was changed while it was worked on.",
                                  "Start again when nothing changes the photo any more.")
     return None
 

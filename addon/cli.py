@@ -50,7 +50,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
 
 def request(args: argparse.Namespace, out: Path) -> Request:
     """What is asked for, with `out` as the folder of the journal; OptionError when that cannot be."""
-    options, photos = job_options(args), expand(args.photos)
+    options, photos = job_options(args), expand(args.photos, out)
     if not photos and not (out / journal.FILE).is_file():
         raise OptionError("option.no-photos", "No photo was given, and there is no journal of an earlier batch.",
                           "Give photos, folders of photos, or patterns such as 'holiday/*.jpg'.")
@@ -132,6 +132,8 @@ def run(argv: list[str]) -> int:
             except (OSError, RuntimeError, LikenessError) as exc:
                 headless.print_line(f"'{args.output}' could not be written ({exc}). Choose another place.")
                 return headless.EXIT_SOME_FAILED
+        elif one_file and any(a.folder for a in answers):
+            headless.print_line(f"'{asked_for.out}' keeps what is done; the same command goes on from there.")
         return status
 
 

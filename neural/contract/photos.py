@@ -31,16 +31,17 @@ def _is_photo(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def expand(given: Iterable[str | os.PathLike]) -> list[Path]:
+def expand(given: Iterable[str | os.PathLike], out: Path) -> list[Path]:
     """Absolute paths of all photos meant, each once. A file counts as it is, whatever its suffix, even if it is missing
-    (its job then says so). OptionError when a folder or a pattern holds no photo."""
+    (its job then says so). A pattern never means the pictures among the results, in `out`. OptionError when a folder or a
+    pattern holds no photo."""
     found: dict[str, Path] = {}
     for argument in map(os.fspath, given):
         path = Path(os.path.abspath(argument))      # not resolve(): a link keeps its own name
         if path.is_dir():
             photos = photos_in(path)
         elif glob.has_magic(argument) and not os.path.lexists(path):
-            photos = _matches(str(path))
+            photos = [p for p in _matches(str(path)) if Path(os.path.abspath(out)) not in p.parents]
         else:
             photos = [path]
         if not photos:

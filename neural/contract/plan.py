@@ -75,7 +75,7 @@ def _why_again(journal: Journal, row: Row, photo: Path, options: str, retry_fail
     """Why a known photo has to wait again; "" when it stays as it is."""
     if row.options_hash != options:
         return "other options"
-    if _changed(row, photo):
+    if changed(row, photo):
         return "the photo has changed"
     if row.state == DONE:
         return "" if whole_report(journal.folder / row.output) else "its result is not there"
@@ -84,7 +84,7 @@ def _why_again(journal: Journal, row: Row, photo: Path, options: str, retry_fail
     return "once more" if row.state == CANCELLED else ""
 
 
-def _changed(row: Row, photo: Path) -> bool:
+def changed(row: Row, photo: Path) -> bool:
     """Whether the photo is not the one that the row's state is about. One that is gone has not changed."""
     now = seen(photo)
     if now == (row.size, row.mtime_ns) or now[0] is None:

@@ -72,14 +72,15 @@ def test_files_folders_and_patterns(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def got(*given: str) -> list[str]:
-        return [p.relative_to(tmp_path).as_posix() for p in expand(given)]
+        return [p.relative_to(tmp_path).as_posix() for p in expand(given, tmp_path / "p/sub/out")]
 
     assert got("p") == ["p/[x].jpg", "p/a9.JPG", "p/a10.jpg"] == [f"p/{p.name}" for p in photos_in(Path("p"))]
     assert got("p/a*.jpg", "p/a10.jpg") == ["p/a10.jpg"]
     assert got("p/a*") == ["p/a9.JPG", "p/a10.jpg"]
     assert got("p/[x].jpg") == ["p/[x].jpg"]                       # a name, not a pattern
     assert got("q/*.jfif") == ["q/odd.jfif"] and got("q/*") == ["q/one.webp"]
-    assert got("**/*.png") == ["p/sub/c.png"]
+    tree(tmp_path, "p/sub/out/c/albedo.png")                        # a result is no photo
+    assert got("**/*.png") == ["p/sub/c.png"] and got("p/sub/out/c/albedo.png") == ["p/sub/out/c/albedo.png"]
     assert got("[pq]") == ["p/[x].jpg", "p/a9.JPG", "p/a10.jpg", "q/one.webp"]
     assert got("no.jpg", "p/notes.txt", "./p/../p/a9.JPG") == ["no.jpg", "p/notes.txt", "p/a9.JPG"]
     (tmp_path / "empty").mkdir()

@@ -207,6 +207,13 @@ def test_results_that_are_taken_away_or_harmed_are_made_again(batch):
     batch.check(a=1, b=1, c=1)
 
 
+def test_a_result_that_is_no_result_fails_alone(batch):
+    batch.photos[1] = batch.photos[1].rename(batch.photos[1].with_name("broken.jpg"))
+    code, answers, said = batch.run()
+    assert code == 3 and answers.pop("broken.jpg") == ("failed", "internal.unexpected") and "Traceback" not in said
+    assert set(answers.values()) == {("done", "-")} and [p.name for p in (batch.out / "broken").iterdir()] == ["report.json"]
+
+
 def test_a_changed_photo_is_done_again_and_a_touched_or_moved_one_is_not(batch):
     assert batch.run()[0] == 0
     batch.photos[0].write_bytes(b"another picture")
@@ -230,6 +237,19 @@ def test_a_photo_that_changes_in_the_middle_fails_with_a_reason(batch):
     assert process.returncode == 3 and "slow.jpg failed photo.changed" in out
     assert batch.run()[0] == 0
     batch.check()
+
+
+def test_a_photo_that_is_taken_away(batch):
+    """Before its turn it is missed; a photo that vanishes when it has been read does no harm to its result."""
+    batch.photos[1] = batch.photos[1].rename(batch.photos[1].with_name("slow.jpg"))
+    process = batch.start(FAKE_STEP_S="0.05")
+    for line in process.stderr:
+        if "slow.jpg" in line and "Starting" not in line:
+            batch.photos[1].unlink()
+            batch.photos[2].unlink()
+            break
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 3 and "slow.jpg done -" in out and "c.jpg failed photo.missing" in out and "d.jpg done -" in out
 
 
 @posix

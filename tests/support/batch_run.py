@@ -47,6 +47,8 @@ def write(job, name: str) -> None:
     for suffix in (".blend", ".glb"):
         (job.folder / f"{name}{suffix}").write_bytes(f"stands for {name}{suffix}".encode())
     (job.folder / "result.npz").unlink()
+    if "broken" in name:
+        (job.folder / "report.json").write_text("{half a rep")
     reach("written")
     with open(job.folder.parent.parent / "written.txt", "a") as log:      # outside of the output folder
         log.write(name + "\n")
