@@ -47,7 +47,7 @@ def report(out: Path, stem: str) -> dict:
 def test_exit_status_and_one_failure_never_stops_the_rest(ran):
     out, done = ran
     assert done.returncode == 3, done.stdout + done.stderr
-    assert sorted(p.name for p in out.iterdir()) == ["broken", "huge", "no-such-file", "woman_back"]
+    assert sorted(p.name for p in out.iterdir()) == ["broken", "huge", "journal.sqlite", "no-such-file", "woman_back"]
     assert "Traceback" not in done.stdout + done.stderr
 
 
