@@ -29,8 +29,8 @@ HEIGHT = 128
 @dataclass(frozen=True)
 class ObjectiveConfig:
     """own: weight of the paper's losses beside the direct ones (without those: 1); every: they are worked out in every so many steps alone, with
-    so many times their weight, as they cost more than all else (without direct ones: always). eq8: Eq. 6 is a mean over pixels, with the weight that the paper's
-    sum has on a body that fills a third of its 128 x 64 pixels. face: how much more texels of face and hands count."""
+    so many times their weight, as they cost more than all else (without direct ones: always). eq8: Eq. 6 is a mean over pixels, with the
+    weight that the paper's sum has on a body that fills a third of its 128 x 64 pixels. face: how much more texels of face and hands count."""
 
     own: float = 0.1
     every: int = 2
