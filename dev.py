@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from neural.contract import engine  # noqa: E402  (standard library only, by the contract)
 from neural.contract.errors import LikenessError  # noqa: E402
-from neural.contract.job import DEPTHS, DEVICES, PRESETS, SURFACES  # noqa: E402
+from neural.contract.job import DEPTHS, DEVICES, PRESETS, SURFACES, TEXTURES  # noqa: E402
 
 NEEDS = ROOT / "requirements"
 MODELS = ROOT / "neural/weights/landmarks"
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, rest: list[str]) -> int:
     worker = environment("engine")
     blender = environment("blender")
     options = [f"--{k.replace('_', '-')}={v}" for k, v in vars(args).items()
-               if k in ("preset", "device", "surface", "depth", "body", "height", "seed", "person", "mask") and v is not None]
+               if k in ("preset", "device", "surface", "depth", "texture", "body", "height", "seed", "person", "mask") and v is not None]
     options += [f"--{k.replace('_', '-')}" for k in ("no_face", "stitch", "resume", "fresh", "retry_failed") if getattr(args, k)]
     return call(blender, str(ROOT / "addon/headless_main.py"), f"--out={args.out}", f"--engine-python={worker}", *options,
                 "--", *args.photos, cwd=None, LIKENESS_PARENT=str(os.getpid()))   # paths mean what they mean where one stands
@@ -171,6 +171,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", choices=DEVICES, default="auto")
     p.add_argument("--surface", choices=SURFACES, default="depth")
     p.add_argument("--depth", choices=DEPTHS, default="auto", help="front and back depth: the 2K2K networks, or the inflated body")
+    p.add_argument("--texture", choices=TEXTURES, default="auto", help="colours of what the photo does not show: RefineTex, or mirrored and diffused")
     p.add_argument("--stitch", action="store_true", help="sew the two height fields instead of screened Poisson")
     p.add_argument("--body", metavar="PATH", help="your own SMPL .npz/.pkl instead of the body that ships")
     p.add_argument("--no-face", action="store_true", help="skip the face refinement")

@@ -27,6 +27,11 @@ DEPTH_ITEMS = (
     ("2k2k", "2K2K", "The 2K2K networks, from a checkpoint that you imported where there is one, else those that come with Likeness"),
     ("body-prior", "Fitted body", "No network: the fitted body, widened to the outline of the photo. Quick, but without folds and hair"),
 )
+TEXTURE_ITEMS = (
+    ("auto", "Automatic", "The RefineTex network that comes with Likeness; mirrored colours where there is none"),
+    ("refinetex", "RefineTex", "A network invents the colours of what the photo does not show"),
+    ("mirror", "Mirrored", "No network: colours of the front, of the other side and of the garments, continued"),
+)
 CHECKPOINT_ITEMS = (
     ("2k2k", "2K2K", "Han et al., CVPR 2023, second phase of its training. Choose the depth '2K2K' to use it"),
     ("texformer", "Texformer", "Xu and Loy, ICCV 2021. It is checked and kept, but this version does not use it yet"),
@@ -40,6 +45,7 @@ class OptionsMixin:
     device: EnumProperty(name="Device", description="What computes", items=DEVICE_ITEMS, default="auto")
     surface: EnumProperty(name="Surface", description="How the surface is made", items=SURFACE_ITEMS, default="depth")
     depth: EnumProperty(name="Depth", description="How the front and the back of the person are found", items=DEPTH_ITEMS, default="auto")
+    texture: EnumProperty(name="Texture", description="How what the photo does not show is coloured", items=TEXTURE_ITEMS, default="auto")
     face: BoolProperty(name="Refine Face", description="Refine the face where its network is there", default=True)
     height: FloatProperty(name="Height", description="Height of the person; 0: guessed from the body's proportions",
                           default=0.0, min=0.0, max=2.8, soft_max=2.2, precision=2, subtype="DISTANCE", unit="LENGTH")
@@ -53,7 +59,7 @@ def job_options(source) -> JobOptions:
     """JobOptions from anything that has the mixin's properties. OptionError when they do not go together."""
     body = bpy.path.abspath(source.body) if source.body else None
     return JobOptions(preset=source.preset, device=source.device, surface=source.surface, depth=source.depth,
-                      face=source.face, body=body, height_m=round(source.height, 4) or None, seed=source.seed,
+                      texture=source.texture, face=source.face, body=body, height_m=round(source.height, 4) or None, seed=source.seed,
                       person=source.person or None).checked()
 
 

@@ -14,6 +14,8 @@ from .contract import checkpoints
 from .contract.errors import OptionError, WeightsError
 from .nets.blocks import file as weight_file
 from .nets.landmarks import LandmarkNets
+from .nets.refinetex import weights as refinetex_weights
+from .nets.refinetex.compact import Compact
 from .nets.two_k import weights as two_k_weights
 from .nets.two_k.net import TwoK
 
@@ -37,12 +39,22 @@ class TwoKModel:
     upto: str = "depth"
 
 
+@dataclass(frozen=True)
+class RefineTexModel:
+    """Our RefineTex, ready to run on `device`. file: name of its weights."""
+
+    net: Compact
+    file: str
+    device: str
+
+
 class Models:
     """Passed to stages as `nets`.
 
     landmarks       the LiteRT models of s02.
     body(path)      the body model that ships (None), or the person's own.
     two_k(depth)    the networks of s04 to s06 for JobOptions.depth; None = the body prior.
+    refinetex(name) the network of s10 for JobOptions.texture; None = the fill without a network.
     upto            the last of 2K2K's networks that runs, of passes.UPTO; the evaluation's rows show what each is worth.
     """
 
@@ -51,7 +63,7 @@ class Models:
         self._shipped, self._imported = shipped, imported or imported_folder()
         self._landmarks: LandmarkNets | None = None
         self._bodies: dict[str | None, BodyModel] = {}
-        self._two_k: dict[Path, tuple[int, TwoKModel]] = {}      # and the file's time: a checkpoint may be imported anew
+        self._loaded: dict[Path, tuple[int, TwoKModel | RefineTexModel]] = {}      # and the file's time: a checkpoint may be imported anew
 
     @property
     def landmarks(self) -> LandmarkNets:
@@ -81,24 +93,47 @@ class Models:
     def two_k(self, depth: str) -> TwoKModel | None:
         """The networks that JobOptions.depth means. Errors: as two_k_file; WeightsError weights.unreadable, weights.wrong-net."""
         file = self.two_k_file(depth)
-        if file is None:
+        return file and self._load(file, self._two_k)
+
+    def refinetex_file(self, texture: str) -> Path | None:
+        """The weights that JobOptions.texture means, None for the fill without a network. Raises OptionError option.texture-unavailable."""
+        file = self._shipped / "refinetex.safetensors"
+        if texture == "mirror" or (texture == "auto" and not file.is_file()):
             return None
+        if not file.is_file():
+            raise OptionError("option.texture-unavailable", "RefineTex has no weights in this version.", "Use the texture 'auto' or 'mirror'.")
+        return file
+
+    def refinetex(self, texture: str) -> RefineTexModel | None:
+        """The network that JobOptions.texture means. Errors: as refinetex_file; WeightsError weights.unreadable, weights.wrong-net."""
+        file = self.refinetex_file(texture)
+        return file and self._load(file, self._refinetex)
+
+    def _load(self, file: Path, make):
+        """make(file, device, dtype), once for each state of the file."""
         time_ns = file.stat().st_mtime_ns
-        if self._two_k.get(file, (None,))[0] != time_ns:
+        if self._loaded.get(file, (None,))[0] != time_ns:
             if file.parent == self._shipped:
                 _unchanged(file)
             device = "cuda" if self.device == "cuda" else "cpu"           # operations that MPS lacks: the CPU is right everywhere
-            net = two_k_weights.load(file)
-            fast = net.for_inference(dtype=torch.bfloat16 if device == "cuda" else torch.float32).to(device)
-            kind = "compact" if net.config.ours else "paper"
-            self._two_k[file] = time_ns, TwoKModel(fast, file.name, kind, device, self.upto)
-        return self._two_k[file][1]
+            self._loaded[file] = time_ns, make(file, device, torch.bfloat16 if device == "cuda" else torch.float32)
+        return self._loaded[file][1]
+
+    def _two_k(self, file: Path, device: str, dtype: torch.dtype) -> TwoKModel:
+        net = two_k_weights.load(file)
+        return TwoKModel(net.for_inference(dtype=dtype).to(device), file.name, "compact" if net.config.ours else "paper", device, self.upto)
+
+    def _refinetex(self, file: Path, device: str, dtype: torch.dtype) -> RefineTexModel:
+        net = refinetex_weights.load(file)
+        if not isinstance(net, Compact):
+            raise WeightsError("weights.wrong-net", f"The weights '{file.name}' belong to another network.", "Install the extension again.")
+        return RefineTexModel(net.for_inference(dtype).to(device), file.name, device)
 
     def release(self) -> None:
         """Forget everything that is loaded."""
         self._landmarks = None
         self._bodies.clear()
-        self._two_k.clear()
+        self._loaded.clear()
 
 
 def _unchanged(file: Path) -> None:

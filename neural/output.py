@@ -26,7 +26,8 @@ from .stages.s11_rig import Rig
 
 def write_result(out: Path, photo: Photo, person: Person, body: Body, normals: Normals, depths: Depths,
                  surface: Surface, texture: Texture, rig: Rig, report: Report, began: float) -> dict:
-    """Write mesh.ply, albedo.png, normal.png, preview.png, stages/, result.npz, report.json into `out`.
+    """Write mesh.ply, albedo.png (albedo_body.png where RefineTex has painted), normal.png, preview.png, stages/, result.npz, report.json into
+    `out`.
 
     Returns the report. Raises OutputError when the disk is full or the folder is not writable.
     """
@@ -37,6 +38,9 @@ def write_result(out: Path, photo: Photo, person: Person, body: Body, normals: N
         (out / "report.json").unlink(missing_ok=True)     # an older one would say that what is now half-written is all there
         write_ply(out / "mesh.ply", surface.vertices, surface.faces, surface.normals, texture.vertex_color)
         write_png(out / "albedo.png", texture.albedo)
+        (out / "albedo_body.png").unlink(missing_ok=True)     # an older one would be another texture's
+        if texture.body_albedo is not None:
+            write_png(out / "albedo_body.png", texture.body_albedo)
         write_png(out / "normal.png", texture.normal_map)
         write_png(out / "preview.png", contact_sheet(person, body, surface, texture, rig))
         _write_stages(out / "stages", photo, person, body, normals, depths, texture)

@@ -46,6 +46,7 @@ class Pipeline:
                               f"The surface '{options.surface}' has no trained network in this version.",
                               "Use the surface 'depth'.")
         self.models.two_k_file(options.depth)        # says now, not after the body's fit, that weights are missing
+        self.models.refinetex_file(options.texture)
         began = time.perf_counter()
         report = Report(photo.name, options, self.device)
         for code, message in warnings:               # what the worker had to do before this try
@@ -121,7 +122,10 @@ class StageRunner:
             return ""
         options = self.context.options
         files = tuple(Path(p) for p in {"s02_person": (options.mask,), "s03_body": (options.body,)}.get(name, ()) if p)
-        files += tuple(f for i in inputs if name == "s04_coarse" and isinstance(i, Models) for f in [i.two_k_file(options.depth)] if f)
+        nets = next((i for i in inputs if isinstance(i, Models)), None)
+        if nets is not None and name in ("s04_coarse", "s10_texture"):
+            file = nets.two_k_file(options.depth) if name == "s04_coarse" else nets.refinetex_file(options.texture)
+            files += (file,) if file else ()
         known = [photo_key(source)] if source else [self.keys[id(i)] for i in inputs if id(i) in self.keys]
         return stage_key(name, options, known, files)
 

@@ -39,6 +39,7 @@ PRESETS = {
 
 SURFACES = ("depth", "pifuhd", "neural-code")
 DEPTHS = ("auto", "2k2k", "body-prior")
+TEXTURES = ("auto", "refinetex", "mirror")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -51,6 +52,8 @@ class JobOptions:
     surface: str = "depth"            # one of SURFACES
     depth: str = "auto"               # one of DEPTHS; auto = the 2K2K networks that ship, else body-prior; 2k2k = an imported
                                       # official checkpoint first
+    texture: str = "auto"             # one of TEXTURES: the colours of what the photo does not show; auto = the RefineTex network that
+                                      # ships, else mirror
     stitch: bool = False              # True: direct stitch of the two height fields instead of screened Poisson
     body: str | None = None           # path of the person's own SMPL .npz/.pkl; None = the body that ships
     face: bool = True                 # face refinement, where its network is there
@@ -71,6 +74,10 @@ class JobOptions:
         choose("device", self.device, DEVICES)
         choose("surface", self.surface, SURFACES)
         choose("depth", self.depth, DEPTHS)
+        choose("texture", self.texture, TEXTURES)
+        if self.texture == "refinetex" and self.body is not None:
+            raise OptionError("option.texture-body", "RefineTex paints the body that comes with Likeness, not your own one.",
+                              "Leave out your own body, or use the texture 'auto' or 'mirror'.")
         if self.height_m is not None and not 0.4 <= self.height_m <= 2.8:
             raise OptionError("option.height", f"A height of {self.height_m:g} m is not that of a person.",
                               "Give the height in metres, between 0.4 and 2.8.")

@@ -195,14 +195,20 @@ def _cut(v, f):
 
 
 def _repair(v, f, uv, corner, owner, label):
-    """Faces that came out without area (slivers) or turned over get a small triangle of their own; modifies `label`."""
+    """Faces that came out without area (slivers) or turned over get a triangle of their own: in their true shape, slivers a small one;
+    modifies `label`."""
     p, q, r = uv[corner[:, 0]], uv[corner[:, 1]], uv[corner[:, 2]]
     area = 0.5 * ((q - p)[:, 0] * (r - p)[:, 1] - (q - p)[:, 1] * (r - p)[:, 0])
     bad = np.nonzero(area < 1e-10)[0]                 # 1e-10 m2: a hundredth of a millimetre squared
     if not len(bad):
         return uv, corner, owner
-    small = np.array([[0, 0], [2e-3, 0], [0, 2e-3]])
+    ab, ac = v[f[bad, 1]] - v[f[bad, 0]], v[f[bad, 2]] - v[f[bad, 0]]
+    long = np.maximum(np.linalg.norm(ab, axis=1), 1e-12)
+    along, high = (ab * ac).sum(1) / long, np.linalg.norm(np.cross(ab, ac), axis=1) / long
+    shape = np.zeros((len(bad), 3, 2))
+    shape[:, 1, 0], shape[:, 2, 0], shape[:, 2, 1] = long, along, high
+    shape[np.minimum(long, high) < 2e-3] = [[0, 0], [2e-3, 0], [0, 2e-3]]
     corner = corner.copy()
     corner[bad] = len(uv) + np.arange(3 * len(bad)).reshape(-1, 3)
     label[bad] = label.max() + 1 + np.arange(len(bad))
-    return np.concatenate([uv, np.tile(small, (len(bad), 1))]), corner, np.concatenate([owner, f[bad].ravel()])
+    return np.concatenate([uv, shape.reshape(-1, 2)]), corner, np.concatenate([owner, f[bad].ravel()])

@@ -1,4 +1,4 @@
-"""s10: the albedo atlas: photo where seen, predicted where not (RefineTex; until then a declared interim fill)."""
+"""s10: the albedo atlas: photo where seen; where not, RefineTex's colours, or mirrored and diffused ones where it has no weights or is not sure."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from .s03_body import Body
 from .s05_parts import Normals
 from .s06_depth import Depths
 from .s09_surface import Surface
+from .s10_refined import Refined, body_albedo, refine
 from .s10_unseen import Unseen, plan_unseen, seen_weight
 
 NAME = "s10_texture"
@@ -43,6 +44,7 @@ class Texture:
     vertex_seen   (V,) float32 in [0, 1].
     seen_fraction share of the surface area whose colour comes from the photo.
     psnr_db       front re-render against the photo inside the mask.
+    body_albedo   (T / 2, T / 2, 3) uint8 sRGB: the same on the body model's UVs; None without RefineTex.
     """
 
     uv: np.ndarray
@@ -56,6 +58,7 @@ class Texture:
     vertex_seen: np.ndarray
     seen_fraction: float
     psnr_db: float
+    body_albedo: np.ndarray | None = None
     method: str = "projection+mirror+diffusion"
     weights: tuple[str, ...] = ()
 
@@ -64,10 +67,11 @@ _PIECE = 1 << 20                                   # texels handled at once: kee
 
 
 def paint_texture(photo: Photo, person: Person, body: Body, normals: Normals, depths: Depths, surface: Surface,
-                  nets: object, context: Context) -> Texture:
+                  nets, context: Context) -> Texture:
     """Unwrap the surface, take the photo where it is seen, fill the rest, measure the front against the photo.
 
-    `depths` and `nets` wait for the texture network. Raises TextureError ("texture.empty", "texture.unseen").
+    nets: models.Models; None = no networks. Raises TextureError ("texture.empty", "texture.unseen"), OptionError option.texture-unavailable,
+    WeightsError.
     """
     if len(surface.faces) < 4 or not np.isfinite(surface.vertices).all():
         raise TextureError("texture.empty", "There is no surface to paint.", "Try another photo or another preset.")
@@ -85,22 +89,40 @@ def paint_texture(photo: Photo, person: Person, body: Body, normals: Normals, de
     if plan.seen.max() < 0.5:
         raise TextureError("texture.unseen", "No part of the surface could be matched with the photo.",
                            "Check the mask, or choose another person in the photo.")
-    if plan.face_hidden:
-        context.warn("texture.face-unseen", "The person is seen from behind, so the face has no colours of its own.")
-    context.step(3, 6)
-    points = texels(flat.uv, flat.faces, size, context.device)
-    albedo, confidence, bump, share = _bake(points, person, normals, surface, flat, view, plate, plan, context)
-    context.step(5, 6)
     body_uv, body_uv_faces = carry_uv(surface.vertices, surface.faces, near, body.vertices, body.faces, body.uv,
                                       body.uv_faces)
+    context.step(3, 6)
+    model = _network(nets, context)
+    refined = refine(model, person, body, normals, surface, near, plan, body_uv, body_uv_faces) if model is not None else None
+    if plan.face_hidden:
+        context.warn("texture.face-unseen", "The person is seen from behind, so the face has no colours of its own."
+                     if refined is None else "The person is seen from behind, so the face is invented.")
+    points = texels(flat.uv, flat.faces, size, context.device)
+    albedo, confidence, bump, share = _bake(points, person, normals, surface, flat, view, plate, plan, refined, context)
+    context.step(5, 6)
     colour = sample(plate.rgb, plate.at(person.camera.project(surface.vertices.astype(np.float64))))
-    seen = plan.seen[:, None]
+    seen, hidden, more = plan.seen[:, None], plan.colour, {}
+    if refined is not None:
+        hidden = hidden + refined.vertex_share[:, None] * (refined.colour - hidden)
+        more = {"body_albedo": body_albedo(refined, albedo, flat, size // 2, context.device), "method": "projection+refinetex+mirror+diffusion",
+                "weights": (model.file,)}
     result = Texture(
         flat.uv, flat.faces, body_uv, body_uv_faces, albedo, confidence, bump,
-        np.clip(np.round(seen * colour + (1 - seen) * plan.colour), 0, 255).astype(np.uint8), plan.seen,
-        share, front_psnr(surface, flat, albedo, person))
+        np.clip(np.round(seen * colour + (1 - seen) * hidden), 0, 255).astype(np.uint8), plan.seen,
+        share, front_psnr(surface, flat, albedo, person), **more)
     context.step(6, 6)
     return result
+
+
+def _network(nets, context: Context):
+    """models.RefineTexModel, or None. It paints the body that ships; a person's own body has another layout."""
+    if nets is None:
+        return None
+    model = nets.refinetex(context.options.texture)
+    if model is not None and context.options.body is not None:
+        context.warn("texture.own-body", "RefineTex does not know your own body, so what the photo does not show has mirrored colours.")
+        return None
+    return model
 
 
 def _texels_per_pixel(flat: Unwrap, surface: Surface, camera: Camera, size: int) -> float:
@@ -116,7 +138,7 @@ def _texels_per_pixel(flat: Unwrap, surface: Surface, camera: Camera, size: int)
 
 
 def _bake(points: Texels, person: Person, normals: Normals, surface: Surface, flat: Unwrap, view, plate: Plate,
-          plan: Unseen, context: Context):
+          plan: Unseen, refined: Refined | None, context: Context):
     """All texels -> albedo, confidence, normal map (images of the atlas's size) and the seen share of the area."""
     faces, size = surface.faces, points.size
     albedo = np.zeros((size, size, 3), np.uint8)
@@ -124,7 +146,7 @@ def _bake(points: Texels, person: Person, normals: Normals, surface: Surface, fl
     bump = np.zeros((size, size, 3), np.uint8)
     tangents = uv_tangents(surface.vertices, faces, flat.uv, flat.faces, surface.normals)
     fields = np.concatenate([surface.vertices, surface.normals, plan.guide[:, None], plan.colour, plan.shift,
-                             plan.hair[:, None], plan.cloth[:, None]], 1).astype(np.float32)
+                             plan.hair[:, None], plan.cloth[:, None], *([refined.shift] if refined else [])], 1).astype(np.float32)
     seen_count = np.zeros(len(faces))
     map_scale = normals.front.shape[0] / person.camera.width
     for start in range(0, len(points), _PIECE):
@@ -141,14 +163,19 @@ def _bake(points: Texels, person: Person, normals: Normals, surface: Surface, fl
         along = along[:, None].astype(np.float32)
         mirrored = photo + along * (sample(plate.soft, pixels) - photo) + at[:, 10:13]
         cloth = at[:, 14:15] * (1 - along)
-        sharp = np.maximum(guide * (1 - along), cloth)                  # how much of the photo's own grain is left
-        invented = guide * mirrored + (1 - guide) * at[:, 7:10] + cloth * sample(plate.detail, pixels)[:, None]
+        invented = guide * mirrored + (1 - guide) * at[:, 7:10]
+        painted = np.zeros_like(guide)
+        if refined is not None:
+            network, painted = refined.at(points.interpolate(refined.uv, refined.uv_faces, part))
+            invented = invented + painted * (network + at[:, 15:18] - invented)
+        sharp = np.maximum(guide * (1 - along) * (1 - painted), cloth)   # how much of the photo's own grain is left
+        invented = invented + cloth * sample(plate.detail, pixels)[:, None]
         invented = np.clip(invented + (1 - sharp) * _grain(xyz, at[:, 13], sharp, plan), 0, 255)
         colour = seen[:, None] * photo + (1 - seen[:, None]) * invented
         row, column = points.row[part], points.column[part]
         albedo[row, column] = np.round(colour).astype(np.uint8)
         straight = seen > 0.995
-        confidence[row, column] = np.where(straight, 255, np.where(seen > 0, 96 + 144 * seen, 16 + 64 * guide[:, 0]))
+        confidence[row, column] = np.where(straight, 255, np.where(seen > 0, 96 + 144 * seen, 16 + 64 * np.maximum(guide, painted)[:, 0]))
         seen_count += np.bincount(points.face[part][straight], minlength=len(faces))
         tangent = points.interpolate(tangents, flat.faces, part)
         bump[row, column] = _bump(sample(normals.front, crop * map_scale), normal, tangent, seen)

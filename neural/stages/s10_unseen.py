@@ -1,4 +1,4 @@
-"""s10, part: which colours the unseen side takes until a network predicts them ("projection+mirror+diffusion").
+"""s10, part: which colours the unseen side takes where no network paints it, or is not sure ("projection+mirror+diffusion").
 
 Five sources, blended in the gradient domain on the mesh so that no light jump is left at their borders:
 garment    on trunk, arms and legs: the middle colour of the garment at that height (no prints, no zips), with the folds
@@ -38,7 +38,7 @@ _ALIKE[NECK, [HEAD, TORSO]] = _ALIKE[[HEAD, TORSO], NECK] = True
 
 @dataclass(frozen=True)
 class UnseenConfig:
-    """Our choices; no paper behind them (RefineTex takes this stage's place later)."""
+    """Our choices; no paper behind them."""
 
     mirror_trust: float = 0.02    # pull towards the mirrored colour itself (its differences are followed anyway)
     symmetry_trust: float = 0.10

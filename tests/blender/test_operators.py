@@ -165,27 +165,27 @@ def test_options_reach_the_job(engine, photo):
         bpy.ops.likeness.import_photo(filepath=photo("a.jpg"), height=0.1)
 
 
-@pytest.mark.parametrize("depth", ["2k2k", "body-prior"])
-def test_the_depth_reaches_every_kind_of_job(engine, photo, load, tmp_path, depth):
-    bpy.ops.likeness.import_photo(filepath=photo("anna.jpg"), preset="draft", depth=depth)
-    bpy.ops.likeness.import_sequence(directory=str(tmp_path), preset="draft", depth=depth)
-    bpy.ops.likeness.rerun(preset="draft", depth=depth)
-    assert [j.options.depth for j in engine.get().queue.jobs] == [depth] * 3
+@pytest.mark.parametrize("option, value", [("depth", "2k2k"), ("depth", "body-prior"), ("texture", "refinetex"), ("texture", "mirror")])
+def test_the_choice_of_networks_reaches_every_kind_of_job(engine, photo, load, tmp_path, option, value):
+    bpy.ops.likeness.import_photo(filepath=photo("anna.jpg"), preset="draft", **{option: value})
+    bpy.ops.likeness.import_sequence(directory=str(tmp_path), preset="draft", **{option: value})
+    bpy.ops.likeness.rerun(preset="draft", **{option: value})
+    assert [getattr(j.options, option) for j in engine.get().queue.jobs] == [value] * 3
 
 
 def test_run_again_begins_with_the_options_of_before(engine, photo, load):
-    bpy.ops.likeness.import_photo(filepath=photo("anna.jpg"), preset="draft", depth="body-prior", seed=4)
+    bpy.ops.likeness.import_photo(filepath=photo("anna.jpg"), preset="draft", depth="body-prior", texture="mirror", seed=4)
     rerun = load("ops.rerun").LIKENESS_OT_rerun
     again = SimpleNamespace(job=engine.get().queue.jobs[0].number, properties=SimpleNamespace(is_property_set=lambda name: name == "seed"), seed=9)
     again._subject = rerun._subject.__get__(again)
     manager = SimpleNamespace(invoke_props_dialog=lambda operator, **more: {"RUNNING_MODAL"})
     rerun.invoke(again, SimpleNamespace(window_manager=manager), None)
-    assert (again.preset, again.depth, again.seed) == ("draft", "body-prior", 9)
+    assert (again.preset, again.depth, again.texture, again.seed) == ("draft", "body-prior", "mirror", 9)
 
 
 def test_choices_are_those_of_the_engine(load):
     properties, job = load("addon.properties"), load("neural.contract.job")
-    for items, known in ((properties.DEPTH_ITEMS, job.DEPTHS), (properties.SURFACE_ITEMS, job.SURFACES),
+    for items, known in ((properties.DEPTH_ITEMS, job.DEPTHS), (properties.SURFACE_ITEMS, job.SURFACES), (properties.TEXTURE_ITEMS, job.TEXTURES),
                          (properties.DEVICE_ITEMS, job.DEVICES), (properties.PRESET_ITEMS, job.PRESETS)):
         assert tuple(i[0] for i in items) == tuple(known)
 

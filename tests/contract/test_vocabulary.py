@@ -145,7 +145,8 @@ def test_options_round_trip():
 
 @pytest.mark.parametrize("wrong, code", [
     ({"preset": "ultra"}, "option.preset"), ({"device": "tpu"}, "option.device"), ({"surface": "nerf"}, "option.surface"),
-    ({"depth": "lidar"}, "option.depth"),
+    ({"depth": "lidar"}, "option.depth"), ({"texture": "paint"}, "option.texture"),
+    ({"texture": "refinetex", "body": "mine.npz"}, "option.texture-body"),
     ({"height_m": 175}, "option.height"), ({"height_m": float("nan")}, "option.height"), ({"person": -1}, "option.person"),
     ({"presett": "draft"}, "option.unknown"),
 ])
