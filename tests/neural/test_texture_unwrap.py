@@ -5,7 +5,7 @@ import pytest
 
 from neural.contract.frames import Camera
 from neural.geometry.bake import texels
-from neural.geometry.unwrap import BACK, FRONT, unwrap
+from neural.geometry.unwrap import BACK, FRONT, _repair, unwrap
 
 
 def sphere(n=36, m=20, radius=0.4, centre=(0, 0, 2.5)):
@@ -79,3 +79,18 @@ def test_front_of_a_visible_sphere_is_one_chart():
     middle = v[f].mean(1)
     facing = -(middle * (middle - (0, 0, 2.5))).sum(1)
     assert (facing[u.kind == FRONT] > 0).all() and (facing[u.kind == BACK] < 0).all()
+
+
+def test_a_face_that_came_out_wrong_keeps_its_shape():
+    """A turned-over triangle of 3 x 4 cm gets its own place at its true size; a sliver a small one; what is right stays."""
+    v = np.array([[0, 0, 1.0], [0.03, 0, 1], [0, 0.04, 1], [0.03, 1e-7, 1]])
+    f = np.array([[0, 1, 2], [0, 1, 3], [0, 1, 2]])
+    uv = np.array([[0, 0], [0.03, 0], [0, 0.04], [0.03, 0]])
+    corner = np.array([[0, 2, 1], [0, 1, 3], [0, 1, 2]])                    # turned over; without area; right
+    label = np.zeros(3, np.int64)
+    out, faces, owner = _repair(v, f, uv, corner, np.arange(4), label)
+    sides = lambda k: np.sort(np.linalg.norm(out[faces[k]] - np.roll(out[faces[k]], 1, 0), axis=1))
+    assert np.allclose(sides(0), [0.03, 0.04, 0.05]) and np.allclose(sides(1), np.sort([2e-3, 2e-3, 2e-3 * 2**0.5]))
+    assert (faces[2] == corner[2]).all() and len(set(label)) == 3 and (owner[faces] == f).all()
+    p, q, r = (out[faces[:, k]] for k in range(3))
+    assert ((q - p)[:, 0] * (r - p)[:, 1] > (q - p)[:, 1] * (r - p)[:, 0]).all()
