@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ from neural.geometry.raster import rasterize
 from neural.models import Models, RefineTexModel
 from neural.nets.refinetex import weights
 from neural.nets.refinetex.compact import Compact, Guess, Output
-from neural.nets.refinetex.config import PAPER
+from neural.nets.refinetex.config import CPU, PAPER
 from neural.nets.refinetex.layout import layout
 from neural.nets.refinetex.refine import RefineTex
 from neural.pipeline import Pipeline, StageRunner
@@ -32,6 +34,7 @@ from neural.stages.s10_texture import paint_texture
 from tests.neural.test_refinetex_compact import SIDE, SMALL, paint, photographed, truth
 
 TINY = replace(SMALL, size=64)
+PHOTO = Path(__file__).resolve().parents[1] / "data/woman_arms.jpg"
 
 
 @lru_cache(maxsize=1)
@@ -224,3 +227,24 @@ def test_other_weights_or_another_choice_other_key(tmp_path):
         weights.save(Compact(config), tmp_path / "refinetex.safetensors")
         keys += [key("auto"), key("mirror")]
     assert len(set(keys)) == 4                                                # mirror does not hang on weights
+
+
+# -- a whole photo -----------------------------------------------------------------------------------------------------
+
+def test_a_photo_with_and_without(tmp_path):
+    """By an untrained network: the report says that it ran and the body's layout is there; with the choice "mirror" only s10 and what follows runs
+    again, and the file goes."""
+    torch.manual_seed(0)
+    (tmp_path / "w").mkdir()
+    weights.save(Compact(replace(CPU, fine=False)), tmp_path / "w/refinetex.safetensors")
+    pipeline = Pipeline("cpu")
+    pipeline.models = Models("cpu", tmp_path / "w")
+    stage = lambda report: next(s for s in report["stages"] if s["name"] == "s10_texture")
+    run = lambda texture: pipeline.run(PHOTO, tmp_path / "out", JobOptions(preset="draft", device="cpu", texture=texture), cache=tmp_path / "cache")
+    report = run("auto")
+    assert stage(report)["method"] == "projection+refinetex+mirror+diffusion" and stage(report)["weights"] == ["refinetex.safetensors"]
+    assert cv2.imread(str(tmp_path / "out/albedo_body.png")).shape == (512, 512, 3)
+    again = run("mirror")
+    assert stage(again)["method"] == "projection+mirror+diffusion" and not stage(again)["weights"]
+    assert [s["name"] for s in again["stages"] if not s["cached"]] == ["s08_face", "s10_texture", "output"]
+    assert not (tmp_path / "out/albedo_body.png").exists() and (tmp_path / "out/albedo.png").is_file()

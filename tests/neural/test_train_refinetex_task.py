@@ -185,7 +185,7 @@ def tiny(monkeypatch, tmp_path):
         write_shard(ONE.folder(tmp_path / "s", part) / "000000000", [0, 1], people(2, 128, 128, 1))
     plan = Plan("tiny", "cpu", tuple(PHASE.values()), held=2, average=0.9, fresh=((PAIR, 1.0), (ONE, 1.0)))
     args = SimpleNamespace(config="cpu", minutes=0.03, phase="all", row="full", net="ours", resume=False, out=tmp_path / "out",
-                           samples=tmp_path / "s", no_drawing=True, ship=False, assets=None, threads=1, batch=None)
+                           samples=tmp_path / "s", no_drawing=True, ship=False, assets=None, threads=1, batch=None, first=None)
     return lambda **kw: cli.train(SimpleNamespace(**{**vars(args), **kw}), plan, lambda text: None), tmp_path / "out"
 
 

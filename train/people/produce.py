@@ -32,6 +32,8 @@ def produce(source: str | Path, out: Path, part: str, seeds: Sequence[int], size
     describe(out, {"part": part, "size": size, "config": asdict(config), "first": int(seeds[0]), "count": len(seeds)})
     say(f"{len(runs) - len(todo)} of {len(runs)} shards are there.")
     jobs = [(str(source), str(out), part, todo[k::workers], config, batch, None if fields is None else tuple(fields), k, make) for k in range(workers)]
+    if not todo:
+        return
     if workers == 1:
         _work(*jobs[0])
         return

@@ -48,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("out/refinetex"))
     parser.add_argument("--samples", type=Path, help="folder of drawn samples (config cpu); default: OUT/samples")
     parser.add_argument("--no-drawing", action="store_true", help="use the samples that are there, draw none")
+    parser.add_argument("--first", type=int, help="people of each kind that are drawn before training (config cpu); default: the config's")
     parser.add_argument("--threads", type=int, help="of this process (config cpu); default: all cores, less one while samples are drawn")
     parser.add_argument("--batch", type=int, help="people in a batch; default: the config's")
     parser.add_argument("--ship", action="store_true", help="put the weights into neural/weights")
@@ -75,6 +76,8 @@ def train(args: argparse.Namespace, plan: Plan, say=lambda text: print(text, flu
     """All wanted phases; returns the exported weights of the last."""
     if plan.device == "cuda" and not torch.cuda.is_available():
         raise OptionError("option.device", "There is no CUDA GPU here.", "Use --config cpu.")
+    if args.first:
+        plan = replace(plan, first=args.first, held=min(plan.held, max(args.first, 2)))
     wanted = [p for p in plan.phases if args.phase in ("all", p.name) and not (p.name == "fine" and args.net == "paper")]
     if not wanted:
         raise OptionError("option.phase", "The paper's network has no head for twice the size.", "Leave out --phase fine.")
@@ -115,7 +118,7 @@ def _source(args: argparse.Namespace, plan: Plan, wanted: list[Phase], say) -> t
     count = lambda kind: max(round(rate[kind] * args.minutes) // 32 * 32, plan.first)
     torch.set_num_threads(1)
     began = time.monotonic()
-    fill(assets, samples, [Order("val", kinds[0], plan.held), Order("train", kinds[0], plan.first)], workers=2)
+    fill(assets, samples, [Order("val", kinds[0], plan.held), Order("train", kinds[0], plan.first)], workers=min(args.threads or 2, 2))
     say(f"first samples after {time.monotonic() - began:.0f} s")
     later = [o for kind in kinds[1:] for o in (Order("val", kind, plan.held // 2), Order("train", kind, plan.first))]
     later += [Order("train", kind, count(kind) - plan.first, plan.first) for kind in kinds]

@@ -34,8 +34,8 @@ PAIRS, LARGE = Kind(256, 256), Kind(512, 512, 1)
 WIDE, PORTRAITS, HUGE = Kind(512, 512), Kind(256, 0), Kind(1024, 1024, 1)
 
 PLANS = {
-    "cpu": Plan("cpu", "cpu", (Phase("identity", (Step(0.0, PAIRS, 256, 12),), 0.10, 1.5e-3),
-                               Phase("texture", (Step(0.0, PAIRS, 256, 3),), 0.78, 1e-3),
+    "cpu": Plan("cpu", "cpu", (Phase("identity", (Step(0.0, PAIRS, 256, 24),), 0.06, 1.5e-3),
+                               Phase("texture", (Step(0.0, PAIRS, 256, 3),), 0.82, 1e-3),
                                Phase("fine", (Step(0.0, LARGE, 256, 2),), 0.12, 1e-3)),
                 held=32, average=0.998, fresh=((PAIRS, 24.0), (LARGE, 4.0))),
     "gpu": Plan("compact", "cuda", (Phase("identity", (Step(0.0, PORTRAITS, 256, 48),), 0.10, 1.5e-3),

@@ -50,10 +50,11 @@ def scores(texture: Tensor, wanted: Tensor, known: Tensor, shown: Tensor) -> dic
 
 
 def fills(view: View, shape: Layout) -> dict[str, Tensor]:
-    """(B, 3, T, T) in [-1, 1] each, without a network. mirror: every texel has the photo's colour on its ray, seen or not (the back has the
-    front's); diffusion: what is seen spread over the layout."""
+    """(B, 3, T, T) in [-1, 1] each, without a network. diffusion: what is seen spread over the layout; mirror: every texel has the photo's colour
+    on its ray, seen or not (the back has the front's), diffusion beyond the photo."""
     texels = texels_of(view, shape)
     photo = copied_from((2 * view.image - 1) * view.inside, view.matte * view.inside)[:, :3]
-    mirror = copies(photo, texels.flow[:, :1])[:, 0] * shape.charts
-    seen = texels.seen[:, :1]
-    return {"mirror": mirror, "diffusion": filled(mirror * seen, seen) * shape.charts}
+    found = copies(torch.cat([photo, view.inside], 1), texels.flow[:, :1])[:, 0] * shape.charts
+    mirror, there, seen = found[:, :3], (found[:, 3:] > 0.99).to(found.dtype), texels.seen[:, :1]
+    diffusion = filled(mirror * seen, seen) * shape.charts
+    return {"mirror": there * mirror + (1 - there) * diffusion, "diffusion": diffusion}
