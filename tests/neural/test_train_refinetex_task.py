@@ -241,6 +241,23 @@ def test_plans_fit_together(plan):
     assert {k for k, _ in plan.fresh} == ({s.kind for p in plan.phases for s in p.steps} if plan.device == "cpu" else set())
 
 
+def test_samples_can_be_drawn_beforehand(monkeypatch, tmp_path):
+    """The same ones that training of so many minutes would draw."""
+    drawn = []
+    monkeypatch.setattr(cli, "fill", lambda assets, root, orders, workers=1: drawn.append((root, tuple(orders), workers)))
+    monkeypatch.setattr(cli, "assets_root", lambda given: tmp_path)
+    assert cli.main(["--only-draw", "--minutes", "10", "--first", "32", "--threads", "1", "--out", str(tmp_path / "o")]) == 0
+    (root, orders, workers), plan = drawn[0], PLANS["cpu"]
+    assert root == tmp_path / "o/samples" and workers == 1 and not (tmp_path / "o").exists()
+    seeds = {}
+    for o in orders:
+        seeds.setdefault((o.part, o.kind), []).extend(range(o.first, o.first + o.count))
+    for kind, rate in plan.fresh:
+        assert seeds["train", kind] == list(range(max(int(10 * rate) // 32 * 32, 32)))
+        assert seeds["val", kind] == list(range(32 if kind.views == 2 else 16))
+    assert len(drawn) == 1 and cli.main(["--only-draw", "--config", "gpu"]) == 2
+
+
 def test_the_sheet_shows_network_fills_and_truth():
     given = people(1, 128, 128)
     image = np.asarray(sheet(fresh(TINY, ROWS["full"]).net.eval(), given, 64, 96)).astype(int)[18:]

@@ -6,6 +6,7 @@
     … --phase identity|texture|fine                                            one phase only, for all the minutes
     … --row texformer|plain|refined|uncertainty|cycle|direct|unsupervised      without parts of it, for the table (rows.py); in OUT/ROW
     … --net paper                                                              the paper's own network and losses instead of ours; in OUT/paper-ROW
+    … --only-draw                                                              samples alone, for a training with --no-drawing
     … --picture OUT.png                                                        trains nothing: what the weights in --out make of new people
 """
 
@@ -48,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("out/refinetex"))
     parser.add_argument("--samples", type=Path, help="folder of drawn samples (config cpu); default: OUT/samples")
     parser.add_argument("--no-drawing", action="store_true", help="use the samples that are there, draw none")
+    parser.add_argument("--only-draw", action="store_true", help="draw the samples of so many minutes' training, train nothing (config cpu)")
     parser.add_argument("--first", type=int, help="people of each kind that are drawn before training (config cpu); default: the config's")
     parser.add_argument("--threads", type=int, help="of this process (config cpu); default: all cores, less one while samples are drawn")
     parser.add_argument("--batch", type=int, help="people in a batch; default: the config's")
@@ -58,6 +60,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.picture:
             draw(load(folder_of(args) / "refinetex.safetensors"), args.assets, args.samples or args.out / "samples", args.picture)
+        elif args.only_draw:
+            plan = _sized(args, PLANS[args.config])
+            fill(str(_assets(args)), args.samples or args.out / "samples", sum(_orders(args, plan, plan.phases), ()), _workers(args))
         else:
             train(args, PLANS[args.config])
     except LikenessError as error:
@@ -76,8 +81,7 @@ def train(args: argparse.Namespace, plan: Plan, say=lambda text: print(text, flu
     """All wanted phases; returns the exported weights of the last."""
     if plan.device == "cuda" and not torch.cuda.is_available():
         raise OptionError("option.device", "There is no CUDA GPU here.", "Use --config cpu.")
-    if args.first:
-        plan = replace(plan, first=args.first, held=min(plan.held, max(args.first, 2)))
+    plan = _sized(args, plan)
     wanted = [p for p in plan.phases if args.phase in ("all", p.name) and not (p.name == "fine" and args.net == "paper")]
     if not wanted:
         raise OptionError("option.phase", "The paper's network has no head for twice the size.", "Leave out --phase fine.")
@@ -113,16 +117,32 @@ def _source(args: argparse.Namespace, plan: Plan, wanted: list[Phase], say) -> t
     samples = args.samples or args.out / "samples"
     if args.no_drawing:
         return Disk(samples), None
-    assets, rate = str(_assets(args)), dict(plan.fresh)
-    kinds = list(dict.fromkeys(step.kind for phase in wanted for step in phase.steps))
-    count = lambda kind: max(round(rate[kind] * args.minutes) // 32 * 32, plan.first)
+    assets = str(_assets(args))
+    now, later = _orders(args, plan, wanted)
     torch.set_num_threads(1)
     began = time.monotonic()
-    fill(assets, samples, [Order("val", kinds[0], plan.held), Order("train", kinds[0], plan.first)], workers=min(args.threads or 2, 2))
+    fill(assets, samples, now, _workers(args))
     say(f"first samples after {time.monotonic() - began:.0f} s")
+    return Disk(samples), Producer(fill, assets, samples, later)
+
+
+def _sized(args: argparse.Namespace, plan: Plan) -> Plan:
+    return replace(plan, first=args.first, held=min(plan.held, max(args.first, 2))) if args.first else plan
+
+
+def _workers(args: argparse.Namespace) -> int:
+    return min(args.threads or 2, 2)
+
+
+def _orders(args: argparse.Namespace, plan: Plan, wanted) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
+    """What is drawn before the first phase, and beside the training."""
+    if not plan.fresh:
+        raise OptionError("option.config", f"The config '{args.config}' draws its samples as it needs them.", "Use --config cpu.")
+    kinds, rate = list(dict.fromkeys(step.kind for phase in wanted for step in phase.steps)), dict(plan.fresh)
+    count = lambda kind: max(round(rate[kind] * args.minutes) // 32 * 32, plan.first)
     later = [o for kind in kinds[1:] for o in (Order("val", kind, plan.held // 2), Order("train", kind, plan.first))]
     later += [Order("train", kind, count(kind) - plan.first, plan.first) for kind in kinds]
-    return Disk(samples), Producer(fill, assets, samples, tuple(o for o in later if o.count > 0))
+    return (Order("val", kinds[0], plan.held), Order("train", kinds[0], plan.first)), tuple(o for o in later if o.count > 0)
 
 
 def _train_phase(args, plan: Plan, phase: Phase, minutes: float, source: Source, producer: Producer | None, say) -> Path:
