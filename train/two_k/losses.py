@@ -22,7 +22,7 @@ from .data import Targets, plane
 
 @dataclass(frozen=True)
 class Weights:
-    """back: of the far side's normals and depths beside the near one's. steep: slopes beyond this (pixels per pixel) are steps from one limb to
+    """back: of the far side's normals and depths beside the near one's. detail: of the normals' changes from pixel to pixel, in patches. steep: slopes beyond this (pixels per pixel) are steps from one limb to
     the next, not surface."""
 
     normal: float = 1.0
@@ -31,6 +31,7 @@ class Weights:
     mask: float = 0.5
     doubt: float = 0.1
     back: float = 0.6
+    detail: float = 1.0
     steep: float = 4.0
 
 
@@ -65,6 +66,24 @@ def normal_loss(out: Tensor, normals: Tensor, weight: Tensor, w: Weights = WEIGH
     loss = w.normal * sided(miss, weight, w.back) + w.doubt * sided(laplace(miss.detach(), out[:, 6:]), weight, w.back)
     angle = degrees(miss.detach())
     return loss, {"front_deg": mean(angle[:, :1], weight), "back_deg": mean(angle[:, 1:], weight)}
+
+
+REACHES = (1, 4)
+"""Pixels between the two normals of which `detail_loss` compares the difference."""
+
+
+def detail_loss(out: Tensor, normals: Tensor, weight: Tensor, w: Weights = WEIGHTS) -> Tensor:
+    """How wrongly normals change over some pixels: what a patch is there for. What the coarse normals have wrong as a whole, a patch can
+    hardly know, and it would drown the folds. Arguments as normal_loss."""
+    error = (out[:, :6].float() - normals).unflatten(1, (2, 3))
+    total = 0.0
+    for reach in REACHES:
+        for axis in (-1, -2):
+            n = error.shape[axis] - reach
+            change = error.narrow(axis, reach, n) - error.narrow(axis, 0, n)
+            shown = torch.minimum(weight.narrow(axis, reach, n), weight.narrow(axis, 0, n))
+            total = total + sided((change.square().sum(2) + 1e-6).sqrt(), shown, w.back) / (2 * len(REACHES))
+    return w.detail * total
 
 
 def steps(depth: Tensor) -> tuple[Tensor, Tensor]:

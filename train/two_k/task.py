@@ -26,7 +26,7 @@ from neural.nets.two_k.ours import Coarse
 
 from .augment import AugmentConfig, augment
 from .data import Batch, Targets, batch_of
-from .losses import body_scores, depth_loss, normal_loss, scores
+from .losses import body_scores, depth_loss, detail_loss, normal_loss, scores
 from .mirror import mirror
 from .sources import Source
 
@@ -114,7 +114,9 @@ class TwoKTask:
         for group, pictures in seen.items():
             true = cut([targets.normals, targets.inner], warps, group)
             normals, weight = ours.unit(turned(true[:, :6], warps.turns(warps.rows(group)))), true[:, 6:]
-            loss, found = normal_loss(net.patch_normals(group, pictures, warps.config.canvas), normals, weight * (weight > 0.1))
+            out, weight = net.patch_normals(group, pictures, warps.config.canvas), weight * (weight > 0.1)
+            loss, found = normal_loss(out, normals, weight)
+            loss = loss + detail_loss(out, normals, weight)
             k = (FACE if group == "face" else 1.0) * len(pictures)
             total, weights = total + k * loss, weights + k
             numbers |= {f"{group}_{name}": v for name, v in found.items() if name == "front_deg"}
