@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from .compose import Composed, compose

@@ -21,7 +21,6 @@ from neural.contract.result import Report
 from neural.geometry.bake import cosines, texels
 from neural.geometry.fill import mesh_edges
 from neural.geometry.normals import vertex_normals
-from neural.geometry.raster import rasterize
 from neural.models import Models, RefineTexModel
 from neural.nets.refinetex import weights
 from neural.nets.refinetex.compact import Compact, Guess, Output

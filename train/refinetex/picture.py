@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
 from neural.nets.refinetex.compact import Compact
@@ -19,6 +18,7 @@ from neural.nets.refinetex.door import DOUBT, compact_inputs
 from neural.nets.refinetex.layout import layout
 from neural.nets.refinetex.render import BodyView, render
 
+from ..sheet import framed, tile_of
 from .pairs import split
 from .scores import fills
 from .sources import Disk, Kind, Live, Source
@@ -43,26 +43,10 @@ def sheet(net: Compact, sample: dict[str, Tensor], size: int, tile: int = 256) -
         plain = fills(view, shape)
         textures = [to(wanted * shown), plain["mirror"], plain["diffusion"], guess.texture * shape.charts]
         maps = [2 * guess.share[:, -1:] * shape.charts - 1, 2 * torch.exp(-guess.log_scale.exp() / 2 / DOUBT) * shape.charts - 1]
-        rows.append([_tile(t, tile) for t in (*textures, *maps, to(wanted))])
+        rows.append([tile_of((t + 1) / 2, tile) for t in (*textures, *maps, to(wanted))])
         drawn = [render(t, body, 2 * other.image - 1, shape) for t in (*textures[1:], maps[0].expand(-1, 3, -1, -1), maps[1].expand(-1, 3, -1, -1))]
-        rows.append([_tile(t, tile) for t in (2 * first["image"] - 1, *drawn, 2 * second["image"] - 1)])
-    return _framed(rows, tile)
-
-
-def _tile(picture: Tensor, tile: int) -> np.ndarray:
-    picture = F.interpolate((picture.float() + 1) / 2, (tile, tile), mode="area").clamp(0, 1).expand(-1, 3, -1, -1)[0]
-    return (picture.permute(1, 2, 0) * 255 + 0.5).byte().numpy()
-
-
-def _framed(rows: list[list[np.ndarray]], tile: int) -> Image.Image:
-    head = 18
-    out = Image.new("RGB", (tile * len(COLUMNS), tile * len(rows) + head), "white")
-    pen = ImageDraw.Draw(out)
-    for c, name in enumerate(COLUMNS):
-        pen.text((c * tile + 4, 3), name, fill="black")
-        for r, row in enumerate(rows):
-            out.paste(Image.fromarray(row[c]), (c * tile, head + r * tile))
-    return out
+        rows.append([tile_of((t + 1) / 2, tile) for t in (2 * first["image"] - 1, *drawn, 2 * second["image"] - 1)])
+    return framed(rows, COLUMNS)
 
 
 def draw(net: Compact, assets: str | Path | None, samples: Path, file: Path, people: int = 4) -> None:

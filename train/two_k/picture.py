@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
 from neural.nets.two_k.door import compact_inputs, compact_maps
 from neural.nets.two_k.net import TwoK
 
+from ..sheet import framed, tile_of
 from .data import batch_of
 from .sources import Live
 
@@ -31,7 +32,7 @@ def sheet(net: TwoK, sample: dict[str, Tensor], tile: int = 320) -> Image.Image:
     for k in range(len(sample["image"])):
         one = {name: value[k:k + 1] for name, value in sample.items()}
         rows += _rows(net, one, tile)
-    return _framed(rows, tile)
+    return framed(rows, COLUMNS)
 
 
 def _rows(net: TwoK, one: dict[str, Tensor], tile: int) -> list[list[np.ndarray]]:
@@ -53,29 +54,13 @@ def _rows(net: TwoK, one: dict[str, Tensor], tile: int) -> list[list[np.ndarray]
         pictures = [view.image, *(_normal(n[:, pick], m) for n, m in ((small(base.normals), body), (small(coarse.normals), mask),
                                                                      (maps.normals, mask), (true.normals, true.mask))),
                     *(g * m + 1 - m for g, m in zip(grey, (body, mask, true.mask))), maps.confidence]
-        rows.append([_tile(p, tile) for p in pictures])
+        rows.append([tile_of(p, tile) for p in pictures])
     return rows
 
 
 def _normal(normals: Tensor, mask: Tensor) -> Tensor:
     """x right, y up and z towards the viewer as red, green and blue."""
     return (normals * normals.new_tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1) * 0.5 + 0.5) * mask + (1 - mask)
-
-
-def _tile(picture: Tensor, tile: int) -> np.ndarray:
-    picture = F.interpolate(picture.clamp(0, 1), (tile, tile), mode="area").expand(-1, 3, -1, -1)[0]
-    return (picture.permute(1, 2, 0) * 255 + 0.5).byte().numpy()
-
-
-def _framed(rows: list[list[np.ndarray]], tile: int) -> Image.Image:
-    head = 18
-    out = Image.new("RGB", (tile * len(COLUMNS), tile * len(rows) + head), "white")
-    pen = ImageDraw.Draw(out)
-    for c, name in enumerate(COLUMNS):
-        pen.text((c * tile + 4, 3), name, fill="black")
-        for r, row in enumerate(rows):
-            out.paste(Image.fromarray(row[c]), (c * tile, head + r * tile))
-    return out
 
 
 def draw(net: TwoK, assets: str | Path, file: Path, seeds: tuple[int, ...] = (3, 5, 8), canvas: int = 512) -> None:
