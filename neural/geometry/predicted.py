@@ -14,7 +14,7 @@ from .integrate import integrated
 from .nudge import nudged
 from .owners import owners
 
-DOUBT, SURE = 0.2, 0.7   # the matte's pixels are left out below this probability of the network's, others are taken in above this
+DOUBT, SURE = 0.05, 0.9   # the matte's pixels are left out below this probability of the network's, others are taken in above this
 THIN = 0.0005            # metres: least thickness
 FAR = 1.0                # metres: no relief of a face reaches that far
 

@@ -199,9 +199,9 @@ def test_borders_of_limbs_lie_where_depth_jumps():
 def test_the_matte_rules_unless_the_network_is_sure():
     matte, sure = np.zeros((64, 64), np.float32), np.full((64, 64), 0.5, np.float32)
     matte[10:50, 10:30] = 1
-    sure[10:50, 28:30] = 0.05            # a halo
-    sure[20:30, 30:40] = 0.9             # hidden by something
-    sure[55:60, 55:60] = 0.9             # nobody
+    sure[10:50, 28:30] = 0.02            # a halo
+    sure[20:30, 30:40] = 0.95             # hidden by something
+    sure[55:60, 55:60] = 0.95             # nobody
     inside = np.ones((64, 64), bool)
     inside[:12] = False
     want = np.zeros((64, 64), bool)
@@ -210,7 +210,7 @@ def test_the_matte_rules_unless_the_network_is_sure():
     who = SimpleNamespace(mask=matte, inside=inside)
     got = outline(who, sure)
     assert (got == want)[:, :28].all() and not got[55:60, 55:60].any() and not got[31:50, 28:].any()
-    sure[20:30, 28:30] = 0.9
+    sure[20:30, 28:30] = 0.95
     assert outline(who, sure)[20:30, 12:40].all()
 
 
