@@ -38,7 +38,8 @@ def test_report_says_what_ran(done):
     assert report["ok"] and report["error"] is None and report["preset"] == "draft" and report["device"] == "cpu"
     assert [s["name"] for s in report["stages"]] == [*STAGES, "output"]
     assert all(s["method"] and s["seconds"] >= 0 and not s["cached"] for s in report["stages"])
-    assert "body-prior" in report["stages"][5]["method"]
+    assert [s["method"].split("+")[0] for s in report["stages"][3:6]] == ["2k2k(compact)"] * 3
+    assert report["stages"][5]["weights"] == ["two_k.safetensors"]
     assert report["mesh"]["watertight"] and report["mesh"]["faces"] <= 20_000
     assert report["mesh"]["height_m"] == pytest.approx(1.80, abs=0.002)
     assert report["rig"] == {"joints": 54}

@@ -148,10 +148,10 @@ def part_inputs(inputs, coarse: Coarse, warps: Warps, group: str) -> Tensor:
 
 
 def context_of(group: str, like: Tensor, canvas: int) -> Tensor:
-    """(N, CONTEXT)."""
+    """(N, CONTEXT). Canvases beyond those of the training (512 and 1024) are told as the nearest: a number never heard means nothing."""
     out = like.new_zeros(len(like), CONTEXT)
     out[:, GROUPS.index(group)] = 1
-    out[:, -1] = math.log2(canvas / 1024)
+    out[:, -1] = min(max(math.log2(canvas / 1024), -1.0), 0.0)
     return out
 
 
