@@ -10,6 +10,7 @@ import numpy as np
 from ..context import Context
 from ..contract.errors import SurfaceError
 from ..geometry import figure
+from ..geometry.anchor import anchored
 from ..geometry.predicted import outline, sides
 from ..nets.two_k.passes import method_of, passes_of
 from .s02_person import Person
@@ -78,6 +79,10 @@ def _networks(person: Person, body: Body, normals: Normals, model, context: Cont
     mask = outline(person, probability) & known
     if not mask.any():
         raise _nothing()
+    posed = body.maps
+    if model.kind == "compact":                                  # told of the body; the paper's network is not, and its depth has no such place
+        front, back = (anchored(z, fitted, part, mask) for z, fitted, part in
+                       ((front, posed.depth_front, posed.part_front), (back, posed.depth_back, posed.part_back)))
     done = sides(person, body, front, back, normals.front, normals.back, mask, model.device)
     context.step(1, 1)
     return Depths(done.front, done.back, mask, np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32), method_of(model), (model.file,),
