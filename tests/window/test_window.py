@@ -84,7 +84,8 @@ def driven(installed, tmp_path, script: str, last: str, **more: str) -> Path:
     if not shot.is_file():
         pytest.skip("no blender-shot (set LIKENESS_TOOLS to its folder)")
     _, env, _ = installed
-    pictures = Path(os.environ.get("LIKENESS_PICTURES") or tmp_path)
+    pictures = Path(os.environ.get("LIKENESS_PICTURES") or tmp_path / "pictures")     # not among the photos: a folder is imported
+    pictures.mkdir(parents=True, exist_ok=True)
     where = program.parent if (program.parent / "enter").exists() else program
     done = subprocess.run([str(shot), "-e", "-u", "-t", "240", str(where), str(HERE / script), str(pictures / f"{last}.png"),
                            "--", str(pictures), str(tmp_path)], env=env | more, capture_output=True, text=True, timeout=300)
