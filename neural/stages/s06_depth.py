@@ -43,7 +43,7 @@ class Depths:
 
 def fine_depth(person: Person, body: Body, coarse: Coarse, normals: Normals, nets, context: Context) -> Depths:
     """Depth on the full canvas. Method `2k2k(...)`, where s04's was: low frequencies of the high-resolution network, detail of the
-    normals. `body-prior`: the inflated body (`+face`, `+shading`: see s05).
+    normals; `+body-limbs`: hands, feet and forearms at the fitted body's distance. `body-prior`: the inflated body (`+face`, `+shading`: see s05).
 
     Raises SurfaceError when nothing of the person is left.
     """
@@ -79,11 +79,12 @@ def _networks(person: Person, body: Body, normals: Normals, model, context: Cont
     mask = outline(person, probability) & known
     if not mask.any():
         raise _nothing()
-    posed = body.maps
+    posed, method = body.maps, method_of(model)
     if model.kind == "compact":                                  # told of the body; the paper's network is not, and its depth has no such place
         front, back = (anchored(z, fitted, part, mask) for z, fitted, part in
                        ((front, posed.depth_front, posed.part_front), (back, posed.depth_back, posed.part_back)))
+        method += "+body-limbs"
     done = sides(person, body, front, back, normals.front, normals.back, mask, model.device)
     context.step(1, 1)
-    return Depths(done.front, done.back, mask, np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32), method_of(model), (model.file,),
+    return Depths(done.front, done.back, mask, np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32), method, (model.file,),
                   done.piece_front, done.piece_back)

@@ -245,7 +245,7 @@ def test_samples_can_be_drawn_beforehand(monkeypatch, tmp_path):
     """The same ones that training of so many minutes would draw."""
     drawn = []
     monkeypatch.setattr(cli, "fill", lambda assets, root, orders, workers=1: drawn.append((root, tuple(orders), workers)))
-    monkeypatch.setattr(cli, "assets_root", lambda given: tmp_path)
+    monkeypatch.setattr(cli.options, "assets_root", lambda given: tmp_path)
     assert cli.main(["--only-draw", "--minutes", "10", "--first", "32", "--threads", "1", "--out", str(tmp_path / "o")]) == 0
     (root, orders, workers), plan = drawn[0], PLANS["cpu"]
     assert root == tmp_path / "o/samples" and workers == 1 and not (tmp_path / "o").exists()

@@ -27,9 +27,8 @@ from neural.nets.refinetex.config import CONFIGS
 from neural.nets.refinetex.identity import Identity
 from neural.nets.refinetex.weights import load, save
 
-from .. import loop
+from .. import loop, options
 from ..background import Producer, threads
-from ..people.assets import assets_root
 from .picture import draw
 from .plan import PLANS, Plan
 from .rows import ROWS, Trained, fresh
@@ -39,30 +38,18 @@ from .task import PHASES, IdentityTask, Phase, TextureTask
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="dev.py train refinetex", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--config", choices=tuple(PLANS), default="cpu")
-    parser.add_argument("--minutes", type=float, default=150.0, help="of training; the first samples are drawn before")
-    parser.add_argument("--phase", choices=("all", *PHASES), default="all")
+    parser = options.parser("refinetex", __doc__.split("\n\n")[0], PLANS, PHASES, "out/refinetex")
     parser.add_argument("--row", choices=tuple(ROWS), default="full", help="what is trained with what (rows.py)")
     parser.add_argument("--net", choices=("ours", "paper"), default="ours")
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path("out/refinetex"))
-    parser.add_argument("--samples", type=Path, help="folder of drawn samples (config cpu); default: OUT/samples")
-    parser.add_argument("--no-drawing", action="store_true", help="use the samples that are there, draw none")
     parser.add_argument("--only-draw", action="store_true", help="draw the samples of so many minutes' training, train nothing (config cpu)")
     parser.add_argument("--first", type=int, help="people of each kind that are drawn before training (config cpu); default: the config's")
-    parser.add_argument("--threads", type=int, help="of this process (config cpu); default: all cores, less one while samples are drawn")
-    parser.add_argument("--batch", type=int, help="people in a batch; default: the config's")
-    parser.add_argument("--ship", action="store_true", help="put the weights into neural/weights")
-    parser.add_argument("--picture", type=Path, metavar="OUT.png", help="only draw what the weights in --out make of people")
-    parser.add_argument("--assets", help="asset folder or pack file; default: the environment variable LIKENESS_ASSETS")
     args = parser.parse_args(argv)
     try:
         if args.picture:
             draw(load(folder_of(args) / "refinetex.safetensors"), args.assets, args.samples or args.out / "samples", args.picture)
         elif args.only_draw:
             plan = _sized(args, PLANS[args.config])
-            fill(str(_assets(args)), args.samples or args.out / "samples", sum(_orders(args, plan, plan.phases), ()), _workers(args))
+            fill(str(options.assets_of(args)), args.samples or args.out / "samples", sum(_orders(args, plan, plan.phases), ()), _workers(args))
         else:
             train(args, PLANS[args.config])
     except LikenessError as error:
@@ -106,18 +93,14 @@ def train(args: argparse.Namespace, plan: Plan, say=lambda text: print(text, flu
     return file
 
 
-def _assets(args: argparse.Namespace) -> str | Path:
-    return args.assets if args.assets and Path(args.assets).is_file() else assets_root(args.assets)
-
-
 def _source(args: argparse.Namespace, plan: Plan, wanted: list[Phase], say) -> tuple[Source, Producer | None]:
     """Where samples come from. Draws what the first phase needs, on all cores; the rest goes on beside the training."""
     if not plan.fresh:
-        return Live(_assets(args), plan.device), None
+        return Live(options.assets_of(args), plan.device), None
     samples = args.samples or args.out / "samples"
     if args.no_drawing:
         return Disk(samples), None
-    assets = str(_assets(args))
+    assets = str(options.assets_of(args))
     now, later = _orders(args, plan, wanted)
     torch.set_num_threads(1)
     began = time.monotonic()

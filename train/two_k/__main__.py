@@ -24,9 +24,8 @@ from neural.nets.two_k.config import CONFIGS
 from neural.nets.two_k.net import TwoK
 from neural.nets.two_k.weights import load
 
-from .. import loop
+from .. import loop, options
 from ..background import Producer, threads
-from ..people.assets import assets_root
 from .picture import draw
 from .plan import PLANS, Plan
 from .ship import export, ship
@@ -35,23 +34,11 @@ from .task import TRAINED, Phase, TwoKTask, finished, fresh
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="dev.py train 2k2k", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--config", choices=tuple(PLANS), default="cpu")
-    parser.add_argument("--minutes", type=float, default=150.0, help="of training; the first samples are drawn before")
-    parser.add_argument("--phase", choices=("all", *TRAINED), default="all")
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path("out/two_k"))
-    parser.add_argument("--samples", type=Path, help="folder of drawn samples (config cpu); default: OUT/samples")
-    parser.add_argument("--no-drawing", action="store_true", help="use the samples that are there, draw none")
-    parser.add_argument("--threads", type=int, help="of this process (config cpu); default: all cores, less one while samples are drawn")
-    parser.add_argument("--batch", type=int, help="samples in a batch; default: the config's")
-    parser.add_argument("--ship", action="store_true", help="put the weights into neural/weights")
-    parser.add_argument("--picture", type=Path, metavar="OUT.png", help="only draw what the weights in --out make of people")
-    parser.add_argument("--assets", help="asset folder or pack file; default: the environment variable LIKENESS_ASSETS")
+    parser = options.parser("2k2k", __doc__.split("\n\n")[0], PLANS, TRAINED, "out/two_k")
     args = parser.parse_args(argv)
     try:
         if args.picture:
-            draw(load(args.out / "two_k.safetensors"), _assets(args), args.picture)
+            draw(load(args.out / "two_k.safetensors"), options.assets_of(args), args.picture)
         else:
             train(args, PLANS[args.config])
     except LikenessError as error:
@@ -73,7 +60,7 @@ def train(args: argparse.Namespace, plan: Plan, say=lambda text: print(text, flu
         if not args.no_drawing:
             producer = _draw(args, plan, wanted, samples, say)
     else:
-        source = Live(_assets(args), "train", plan.device)
+        source = Live(options.assets_of(args), "train", plan.device)
     net = start(args.out, CONFIGS[plan.net], wanted[0].name, plan)
     try:
         for phase in wanted:
@@ -103,22 +90,24 @@ def start(out: Path, config, first: str, plan: Plan) -> TwoK:
     return net
 
 
-def _assets(args: argparse.Namespace) -> str | Path:
-    return args.assets if args.assets and Path(args.assets).is_file() else assets_root(args.assets)
+def held_at(plan: Plan, canvas: int) -> int:
+    """Samples of validation on a canvas: large ones take long to draw and to go through."""
+    return max(plan.held * 256 // canvas, 2)
 
 
 def _draw(args: argparse.Namespace, plan: Plan, wanted: list[Phase], samples: Path, say) -> Producer:
     """Draw what the first phase needs, on all cores; the rest goes on beside the training."""
-    assets, minutes = _assets(args), args.minutes
+    assets, minutes = options.assets_of(args), args.minutes
     rate = dict(plan.fresh)
     canvases = list(dict.fromkeys(min(c for c in rate if c >= row[1]) for p in wanted for row in p.canvas))
     count = lambda canvas: max(round(rate[canvas] * minutes) // 32 * 32, plan.first if canvas == canvases[0] else plan.first // 4)
     torch.set_num_threads(1)
     began = time.monotonic()
-    fill(assets, samples, [Order("val", canvases[0], plan.held), Order("train", canvases[0], plan.first)], workers=2, say=say)
+    first = plan.first if canvases[0] <= 256 else plan.first // 4
+    fill(assets, samples, [Order("val", canvases[0], held_at(plan, canvases[0])), Order("train", canvases[0], first)], workers=2, say=say)
     say(f"first samples after {time.monotonic() - began:.0f} s")
-    later = [Order("train", canvases[0], count(canvases[0]) - plan.first, plan.first)]
-    later += [o for c in canvases[1:] for o in (Order("val", c, plan.held), Order("train", c, count(c)))]
+    later = [Order("train", canvases[0], count(canvases[0]) - first, first)]
+    later += [o for c in canvases[1:] for o in (Order("val", c, held_at(plan, c)), Order("train", c, count(c)))]
     return Producer(fill, str(assets), samples, tuple(o for o in later if o.count > 0))
 
 
@@ -148,10 +137,10 @@ def _train_phase(args, plan: Plan, phase: Phase, minutes: float, net: TwoK, sour
 def _held(args, plan: Plan, canvas: int, source: Source, producer: Producer | None, say) -> dict[str, torch.Tensor]:
     """Validation samples; waits for a producer that has not come so far."""
     if isinstance(source, Live):
-        val = Live(_assets(args), "val", plan.device)
+        val = Live(options.assets_of(args), "val", plan.device)
         made = [val.samples(canvas, range(k, min(k + 8, plan.held))) for k in range(0, plan.held, 8)]
         return {name: torch.cat([m[name] for m in made]).cpu() for name in made[0]}
-    count = max(plan.held * 256 // canvas, 2)                  # large ones take long
+    count = held_at(plan, canvas)
     need = (("val", count), ("train", plan.first // 4))
     while any(len(source.of(canvas, part)) < count for part, count in need) and producer is not None and producer.working:
         say(f"waits for samples of {canvas} pixels")
