@@ -14,13 +14,13 @@ from pathlib import Path
 
 from ..neural.contract import errors, files
 from ..neural.contract.job import JobOptions
-from ..neural.contract.journal import CANCELLED, DONE, FAILED, SKIPPED, WAITING, Journal, Row
+from ..neural.contract.journal import CANCELLED, DONE, FAILED, RUNNING, SKIPPED, WAITING, Journal, Row
 from ..neural.contract.plan import changed, plan
 from ..neural.contract.result import VERSION, failed_report, whole_report
 from . import jobs, progress
 
 STOPS = ("output.disk-full", "output.read-only", "output.not-writable", "output.gone", "output.taken-over",
-         "engine.missing", "engine.broken", "engine.protocol")
+         "engine.missing", "engine.broken", "engine.protocol", "engine.cluster")
 """Errors that every further photo would meet as well: those wait for the next start instead."""
 
 
@@ -51,6 +51,15 @@ class Done:
     state: str = DONE
 
 
+@dataclass(frozen=True)
+class Made:
+    """What came of the work on one photo. seconds: how long it took; error None: a whole result lies in the working folder."""
+
+    report: dict
+    seconds: float
+    error: errors.LikenessError | None = None
+
+
 class Batch:
     """One run over the photos of a request.
 
@@ -58,6 +67,8 @@ class Batch:
     write      called with a job whose worker is done, and the result's name: adds the files that Blender makes.
     say        told a line of progress.        cancelled   asked often; True ends the run in good order.
     """
+
+    lanes = 1           # photos that are worked on at the same time
 
     def __init__(self, request: Request, worker: Callable[[], jobs.Worker], write: Callable[[jobs.Job, str], None],
                  say: Callable[[str], None] = lambda text: None, cancelled: Callable[[], bool] = lambda: False):
@@ -84,40 +95,50 @@ class Batch:
         self._begin(rows, answers)
         # who has died with a photo before takes it last, so that the others are safe from it
         todo = sorted((row for row in rows if row.state == WAITING), key=lambda row: row.attempts)
-        for number, row in enumerate(todo):
-            if self._stop is None and not self._cancelled():
-                answers[row.id] = self._one(book, row, f"[{len(answers) + 1}/{len(rows)}] {book.photo(row).name}")
-                self._count(rows, answers, len(todo) - number - 1)
+        self._all(book, todo, rows, answers)
         for row in rows:
             if row.id not in answers:
                 error = self._stop or errors.CancelledError()
                 answers[row.id] = self._undone(book.photo(row), request.options, error)
         return [answers[row.id] for row in rows]
 
+    def _all(self, book: Journal, todo: list[Row], rows: list[Row], answers: dict[int, Done]) -> None:
+        """Works through `todo`, one after the other; each answer goes into `answers`."""
+        for number, row in enumerate(todo):
+            if self._stop is None and not self._cancelled():
+                answers[row.id] = self._one(book, row, f"[{len(answers) + 1}/{len(rows)}] {book.photo(row).name}", self._work)
+                self._count(rows, answers, len(todo) - number - 1)
+
     # -- one photo -----------------------------------------------------------------------------------------------------
 
-    def _one(self, book: Journal, row: Row, head: str) -> Done:
+    def _work(self, row: Row, photo: Path, part: Path, head: str) -> Made:
+        """The result is made in the folder `part`."""
+        queue = jobs.Queue(self._worker, lambda job: self._write(job, row.output))
+        job = queue.add(photo, row.job_options(), part)
+        queue.run(self._cancelled, _teller(lambda text: self._say(f"{head}: {text}")))
+        return Made(job.report, job.seconds, job.error)
+
+    def _one(self, book: Journal, row: Row, head: str, work: Callable[[Row, Path, Path, str], Made]) -> Done:
+        """Claims the photo, unless it is claimed already; what `work` makes gets to its place, or its error into the journal."""
         photo, final = book.photo(row), self.out / row.output
         part, options = files.part_of(final), row.job_options()
         try:
-            row = book.claim(row)
+            row = row if row.state == RUNNING else book.claim(row)
             files.remove(part)
             part.mkdir()
-            queue = jobs.Queue(self._worker, lambda job: self._write(job, row.output))
-            job = queue.add(photo, options, part)
-            queue.run(self._cancelled, _teller(lambda text: self._say(f"{head}: {text}")))
-            error = job.error or _changed(row, photo)
+            made = work(row, photo, part, head)
+            error = made.error or _changed(row, photo)
             if isinstance(error, errors.CancelledError):
-                book.end(row, CANCELLED, job.seconds)
+                book.end(row, CANCELLED, made.seconds)
             elif error is not None:
-                self._keep_failure(row, final, part, failed_report(str(photo), options, error) | {"warnings": job.report.get("warnings", [])})
-                book.end(row, FAILED, job.seconds, error)
+                self._keep_failure(row, final, part, failed_report(str(photo), options, error) | {"warnings": made.report.get("warnings", [])})
+                book.end(row, FAILED, made.seconds, error)
             else:
                 _stamp(part, row)
                 files.replace_folder(part, final)
-                book.end(row, DONE, job.seconds)
-                self._say(f"{head}: done in {job.seconds:.1f} s")
-                return Done(photo, final, job.report, None)
+                book.end(row, DONE, made.seconds)
+                self._say(f"{head}: done in {made.seconds:.1f} s")
+                return Done(photo, final, made.report, None)
         except Exception as exc:                      # noqa: BLE001  the others go on
             error = _coded(exc, final)
             self._abandon(book, row, final, part, error)
@@ -174,7 +195,7 @@ class Batch:
         states = [a.state for a in answers.values()]
         if len(rows) > 1:
             ran = [a.report.get("seconds") or 0.0 for a in answers.values() if a.state == DONE]
-            spoken = progress.spoken(left * sum(ran) / len(ran)) if ran and left else ""
+            spoken = progress.spoken(left * sum(ran) / len(ran) / self.lanes) if ran and left else ""
             self._say(", ".join([f"{states.count(DONE) + states.count(SKIPPED)} done", f"{states.count(FAILED)} failed",
                                  f"{left} left", *([spoken] if spoken else [])]))
 

@@ -291,12 +291,12 @@ class Journal:
                 out.append(row)
         return out
 
-    def claim(self, row: Row) -> Row:
-        """A waiting photo is begun: the row as it is now."""
+    def claim(self, row: Row, here: bool = True) -> Row:
+        """A waiting photo is begun: the row as it is now. here: in this program, which then may die of it."""
         photo = self.photo(row)
         size, mtime_ns = seen(photo)
         row = dataclasses.replace(row, state=RUNNING, size=size, mtime_ns=mtime_ns, sha256=files.sha256_of(photo), run=uuid4().hex,
-                                  attempts=row.attempts + 1, version=VERSION, seconds=0.0, code="", message="", remedy="")
+                                  attempts=row.attempts + here, version=VERSION, seconds=0.0, code="", message="", remedy="")
         return self.put([(row, RUNNING, f"attempt {row.attempts}")])[0]
 
     def end(self, row: Row, state: str, seconds: float = 0.0, error: errors.LikenessError | None = None,
