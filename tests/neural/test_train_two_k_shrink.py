@@ -65,3 +65,6 @@ def test_a_folder_serves_smaller_canvases(tmp_path):
     assert torch.allclose(small["centre"], full["centre"] / 2)
     with pytest.raises(ValueError):
         source.draw(4 * SIDE, 1, np.random.default_rng(0))
+    write_shard(folder_of(tmp_path, "train", SIDE) / "000000001", [1], {**halved(given), "image": torch.zeros_like(small["image"])})
+    both = Disk(tmp_path).draw(SIDE, 64, np.random.default_rng(0))["image"].mean((1, 2, 3))
+    assert 16 < int((both == 0).sum()) < 48 and torch.allclose(both[both > 0], small["image"].mean(), atol=1e-5)   # its own and larger ones

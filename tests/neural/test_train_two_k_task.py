@@ -25,6 +25,7 @@ from train.two_k.data import batch_of
 from train.two_k.losses import scores
 from train.two_k.picture import COLUMNS, sheet
 from train.two_k.plan import PLANS, Plan
+from train.two_k.ship import export
 from train.two_k.sources import Disk, folder_of
 from train.two_k.task import TRAINED, Phase, TwoKTask, fresh
 
@@ -130,7 +131,7 @@ def _folder(root, canvas=256):
 
 def args_of(tmp_path, **kw):
     return SimpleNamespace(**{"config": "cpu", "minutes": 0.02, "phase": "coarse", "resume": False, "out": tmp_path / "out",
-                              "samples": tmp_path / "s", "no_drawing": True, "ship": False, "assets": None, "threads": 1, "batch": 1, **kw})
+                              "samples": tmp_path / "s", "no_drawing": True, "ship": False, "assets": None, "threads": 1, "batch": 1, "start": None, **kw})
 
 
 TINY = Plan("tiny", "cpu", (Phase("coarse", ((0.0, 256, 1),), 1.0, 1e-3),), held=2, average=0.9)
@@ -147,6 +148,25 @@ def test_training_from_a_folder_exports_weights_that_load(tmp_path, monkeypatch)
     steps = json.loads((tmp_path / "out/coarse/progress.json").read_text())["step"]
     train(args_of(tmp_path, resume=True, minutes=0.04), plan, said.append)
     assert json.loads((tmp_path / "out/coarse/progress.json").read_text())["step"] > steps >= 1
+
+
+def test_training_can_begin_with_weights_that_are_there(tmp_path, monkeypatch):
+    import train.two_k.__main__ as cli
+    monkeypatch.setitem(cli.CONFIGS, "tiny", SMALL)
+    _folder(tmp_path / "s")
+    plan, file = replace(TINY, fresh=((256, 1.0),)), tmp_path / "old.safetensors"
+    given = fresh(SMALL, seed=3)
+    export(given, file)
+    old = load(file).state_dict()
+    new = load(train(args_of(tmp_path, minutes=1e-6, start=file), plan, lambda text: None)).state_dict()
+    parts = [name for name in old if not name.startswith(TRAINED["coarse"])]
+    assert parts and all(torch.equal(old[name], new[name]) for name in parts)                     # another phase's
+    near = [(new[name] - old[name]).abs().max() < 0.02 for name in old if name.startswith(TRAINED["coarse"])]
+    assert np.mean(near) > 0.9 and any(not torch.equal(old[name], new[name]) for name in old)      # one step from there
+    monkeypatch.setitem(cli.CONFIGS, "tiny", CPU)
+    with pytest.raises(OptionError) as error:
+        train(args_of(tmp_path, start=file), plan, lambda text: None)
+    assert error.value.code == "option.start"
 
 
 def test_samples_that_are_not_there_are_missed(tmp_path):

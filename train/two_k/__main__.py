@@ -4,6 +4,7 @@
     dev.py train 2k2k --config gpu --minutes 25 --assets people.pack      one GPU, samples drawn on it
     … --resume                                                            goes on where it was (also with more minutes)
     … --phase coarse|parts|depth                                          one phase only, for all the minutes
+    … --start FILE.safetensors                                            begins with weights that are there (neural/weights/two_k.safetensors)
     … --picture OUT.png                                                   trains nothing: what the weights in --out make of new people
 """
 
@@ -35,6 +36,7 @@ from .task import TRAINED, Phase, TwoKTask, finished, fresh
 
 def main(argv: list[str] | None = None) -> int:
     parser = options.parser("2k2k", __doc__.split("\n\n")[0], PLANS, TRAINED, "out/two_k")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="weights to begin with; default: new ones, or what the phase before has left in --out")
     args = parser.parse_args(argv)
     try:
         if args.picture:
@@ -61,7 +63,7 @@ def train(args: argparse.Namespace, plan: Plan, say=lambda text: print(text, flu
             producer = _draw(args, plan, wanted, samples, say)
     else:
         source = Live(options.assets_of(args), "train", plan.device)
-    net = start(args.out, CONFIGS[plan.net], wanted[0].name, plan)
+    net = start(args.out, CONFIGS[plan.net], wanted[0].name, plan) if args.start is None else begun(args.start, plan)
     try:
         for phase in wanted:
             minutes = args.minutes * (phase.share if args.phase == "all" else 1.0)
@@ -87,6 +89,14 @@ def start(out: Path, config, first: str, plan: Plan) -> TwoK:
             raise OptionError("option.phase", f"Phase '{first}' needs the results of phase '{before[-1]}', which are not in {out}.",
                               f"Train phase '{before[-1]}' first, or all of them.")
         net.load_state_dict(load_file(str(file)))
+    return net
+
+
+def begun(file: Path, plan: Plan) -> TwoK:
+    """The network of a file of weights, which must be of the plan's size."""
+    net = load(file)
+    if net.config != CONFIGS[plan.net]:
+        raise OptionError("option.start", f"{file.name} holds a network of another size than '{plan.net}'.", "Choose another file, or another --config.")
     return net
 
 

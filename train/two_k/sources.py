@@ -41,8 +41,8 @@ class Live:
 
 
 class Disk:
-    """Samples of a folder, drawn with putting back; looks for new ones every `look_s` seconds. A canvas of which there are no samples gets
-    those of a larger one, made smaller."""
+    """Samples of a folder, drawn with putting back; looks for new ones every `look_s` seconds. Samples of twice the canvas, made smaller,
+    serve it as well as its own; those of four times, which take long to read, where there are no others."""
 
     def __init__(self, root: Path, device: str = "cpu", look_s: float = 20.0):
         self.root, self.device, self.look_s = Path(root), device, look_s
@@ -53,20 +53,34 @@ class Disk:
         return Shards(folder_of(self.root, part, self.drawn(canvas, part)), FIELDS)
 
     def drawn(self, canvas: int, part: str = "train") -> int:
-        """The canvas whose samples serve this one."""
+        """The canvas whose samples serve this one before others."""
         return next((c for c in (canvas, 2 * canvas, 4 * canvas) if folder_of(self.root, part, c).is_dir()), canvas)
 
     def draw(self, canvas: int, count: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """ValueError when there is no sample yet."""
-        if canvas not in self.shards:
-            self.shards[canvas] = self.of(canvas)
-        shards = self.shards[canvas]
-        if time.monotonic() - self.looked > self.look_s or not len(shards):
-            shards.refresh()
+        drawn = self.drawn(canvas)
+        sets = [self._open(c) for c in dict.fromkeys((drawn, max(drawn, 2 * canvas)))]
+        if time.monotonic() - self.looked > self.look_s or not any(map(len, sets)):
+            for shards in sets:
+                shards.refresh()
             self.looked = time.monotonic()
-        if not len(shards):
+        if not any(map(len, sets)):
             raise ValueError(f"there are no samples of {canvas} pixels in {self.root}")
-        return self._read(shards, rng.integers(len(shards), size=count).tolist(), canvas)
+        rows = [(shards, k) for shards in sets for k in (len(shards),) if k]
+        which = rng.integers(sum(k for _, k in rows), size=count)
+        first, read = 0, []
+        for shards, k in rows:
+            mine = which[(which >= first) & (which < first + k)] - first
+            first += k
+            if len(mine):
+                read.append(self._read(shards, mine.tolist(), canvas))
+        return {name: torch.cat([r[name] for r in read]) for name in FIELDS}
+
+    def _open(self, drawn: int) -> Shards:
+        """The training samples of a canvas, whether there are any or not."""
+        if drawn not in self.shards:
+            self.shards[drawn] = Shards(folder_of(self.root, "train", drawn), FIELDS)
+        return self.shards[drawn]
 
     def held(self, canvas: int, count: int) -> dict[str, Tensor]:
         """The first samples of part "val"."""
