@@ -5,6 +5,7 @@
     python3 dev.py test [-k EXPR] [--lane L]   all tests, or some
     python3 dev.py evaluate | train | bench    measuring and training
     python3 dev.py build [--out DIR]           the extension zip
+    python3 dev.py cluster scheduler | worker ADDRESS      many machines; run PHOTO... --out DIR --cluster ADDRESS
     python3 dev.py setup                       only make the environments
 """
 
@@ -31,7 +32,9 @@ ENVIRONMENTS = {
     "engine": (NEEDS / "engine.txt", NEEDS / "test.txt"),
     "blender": (NEEDS / "blender.txt", NEEDS / "test.txt"),
     "blender-4.2": (NEEDS / "blender-4.2.txt", NEEDS / "test.txt"),
+    "cluster": (NEEDS / "cluster.txt", NEEDS / "test.txt"),
 }
+OPTIONAL = ("cluster",)  # environments whose tests are left out, which is said, where they cannot be made
 LANES = {  # lane -> (environment, folders)
     "layers": ("engine", ["tests/layers"]),
     "contract": ("engine", ["tests/contract"]),
@@ -41,6 +44,7 @@ LANES = {  # lane -> (environment, folders)
     "blender": ("blender", ["tests/blender"]),
     "blender-4.2": ("blender-4.2", ["tests/blender"]),
     "window": ("engine", ["tests/window"]),
+    "cluster": ("cluster", ["tests/cluster"]),
 }
 
 
@@ -74,14 +78,27 @@ def call(python: Path, *arguments: str, cwd: Path | None = ROOT, **environ: str)
 
 
 def run(args: argparse.Namespace, rest: list[str]) -> int:
-    """The main job: the real worker (engine) driven by the real scene code (Blender as a module)."""
-    worker = environment("engine")
-    blender = environment("blender")
+    """The main job: the real worker (engine) driven by the real scene code (Blender as a module); here or, with --cluster, on other machines."""
+    if args.shared and not args.cluster:
+        parser().error("--shared belongs to --cluster")
+    if args.cluster:
+        where, python = f"--cluster={args.cluster}", environment("cluster")
+    else:
+        where, python = f"--engine-python={environment('engine')}", environment("blender")
     options = [f"--{k.replace('_', '-')}={v}" for k, v in vars(args).items()
                if k in ("preset", "device", "surface", "depth", "texture", "body", "height", "seed", "person", "mask") and v is not None]
-    options += [f"--{k.replace('_', '-')}" for k in ("no_face", "stitch", "resume", "fresh", "retry_failed") if getattr(args, k)]
-    return call(blender, str(ROOT / "addon/headless_main.py"), f"--out={args.out}", f"--engine-python={worker}", *options,
+    options += [f"--{k.replace('_', '-')}" for k in ("no_face", "stitch", "resume", "fresh", "retry_failed", "shared") if getattr(args, k)]
+    return call(python, str(ROOT / "addon/headless_main.py"), f"--out={args.out}", where, *options,
                 "--", *args.photos, cwd=None, LIKENESS_PARENT=str(os.getpid()))   # paths mean what they mean where one stands
+
+
+def cluster(args: argparse.Namespace, rest: list[str]) -> int:
+    """A Dask scheduler, or a worker with this machine's environments; further options are Dask's own (docs/farm.md)."""
+    dask = environment("cluster")
+    if args.role == "scheduler":
+        return call(dask, "-m", "distributed.cli.dask_scheduler", *rest)
+    python = {f"LIKENESS_{name.upper()}_PYTHON": str(environment(name)) for name in ("engine", "blender")}
+    return call(dask, "-m", "distributed.cli.dask_worker", "--nthreads=1", "--preload", str(ROOT / "farm/preload.py"), *rest, **python)
 
 
 def test(args: argparse.Namespace, rest: list[str]) -> int:
@@ -96,7 +113,15 @@ def test(args: argparse.Namespace, rest: list[str]) -> int:
             print(f"== {lane}: no tests yet", flush=True)
             continue
         print(f"== {lane}", flush=True)
-        status = _pytest(environment(env), lane, folders, args.k, rest, total)
+        try:
+            python = environment(env)
+        except LikenessError as error:
+            if env not in OPTIONAL:
+                raise
+            print(f"left out: {error.message} {error.remedy}", flush=True)
+            total["skipped"] += 1
+            continue
+        status = _pytest(python, lane, folders, args.k, rest, total)
         if status not in (0, 5) or (status == 5 and not args.k):
             failed_lanes.append(lane)
     print(f"\n{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
@@ -179,7 +204,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--person", type=int, metavar="N", help="which of the people found: 0 = largest (default)")
     p.add_argument("--mask", metavar="PATH", help="your own mask image, as large as the photo")
     p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler (tcp://host:8786) whose workers do the work (docs/farm.md)")
+    p.add_argument("--shared", action="store_true", help="with --cluster: photos and DIR lie under the same paths on all machines")
     p.set_defaults(run=run)
+    p = commands.add_parser("cluster", help="many machines: the scheduler, and a worker on each machine")
+    p.add_argument("role", choices=("scheduler", "worker"), help="a worker also needs the scheduler's address")
+    p.set_defaults(run=cluster)
     p = commands.add_parser("test", help="all tests")
     p.add_argument("-k", metavar="EXPR")
     p.add_argument("--lane", action="append", choices=LANES)

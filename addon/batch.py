@@ -20,7 +20,7 @@ from ..neural.contract.result import VERSION, failed_report, whole_report
 from . import jobs, progress
 
 STOPS = ("output.disk-full", "output.read-only", "output.not-writable", "output.gone", "output.taken-over",
-         "engine.missing", "engine.broken", "engine.protocol", "engine.cluster")
+         "engine.missing", "engine.broken", "engine.protocol")
 """Errors that every further photo would meet as well: those wait for the next start instead."""
 
 
@@ -83,7 +83,7 @@ class Batch:
             with Journal(self.out, self._say) as book:
                 return self._run(book)
         except Exception as exc:                      # noqa: BLE001
-            error = _coded(exc, self.out)
+            error = coded(exc, self.out)
             self._tell(error)
             return [self._undone(p, self.request.options, error) for p in self.request.photos or (self.out,)]
 
@@ -140,7 +140,7 @@ class Batch:
                 self._say(f"{head}: done in {made.seconds:.1f} s")
                 return Done(photo, final, made.report, None)
         except Exception as exc:                      # noqa: BLE001  the others go on
-            error = _coded(exc, final)
+            error = coded(exc, final)
             self._abandon(book, row, final, part, error)
         finally:
             _discard(part)
@@ -203,7 +203,8 @@ class Batch:
         self._say(f"{head}{': ' if head else ''}{error.message} {error.remedy} ({error.code})")
 
 
-def _coded(exc: Exception, folder: Path) -> errors.LikenessError:
+def coded(exc: Exception, folder: Path) -> errors.LikenessError:
+    """Any exception as one of ours."""
     if isinstance(exc, errors.LikenessError):
         return exc
     return errors.output_error(exc, folder) if isinstance(exc, OSError) else errors.internal(exc, traceback.format_exc())

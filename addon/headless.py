@@ -12,21 +12,10 @@ from pathlib import Path
 
 import bpy
 
-from ..neural.contract import errors
 from . import export, result, scene
 from .batch import Batch, Done, Request
 from .engine import Engine
 from .jobs import Job
-
-EXIT_GOOD, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_CANCELLED = 0, 2, 3, 130
-
-
-def exit_status(results: list[Done]) -> int:
-    """0 all good, 3 some photo failed, 130 cancelled."""
-    if any(isinstance(r.error, errors.CancelledError) for r in results):
-        return EXIT_CANCELLED
-    return EXIT_SOME_FAILED if any(r.error for r in results) else EXIT_GOOD
-
 
 def empty_file() -> None:
     """A file with nothing in it, and no look at the person's own start-up file."""
@@ -75,8 +64,3 @@ def process(request: Request, python: Path | None, say: Callable[[str], None] = 
         return Batch(request, engine.worker, write_files, say, cancelled).run()
     finally:
         engine.stop()
-
-
-def print_line(text: str) -> None:
-    """Progress goes to stderr, so that stdout stays free."""
-    print(text, file=sys.stderr, flush=True)

@@ -1,4 +1,5 @@
-"""`python addon/headless_main.py [PHOTO...] --out DIR --engine-python PYTHON [options]`, in an environment that has bpy.
+"""`python addon/headless_main.py [PHOTO...] --out DIR --engine-python PYTHON [options]`, in an environment that has bpy; or with --cluster ADDRESS
+in one that has `distributed`.
 
 What `dev.py run` calls. The repository is loaded as the package `likeness`, so that relative imports work as they do
 inside Blender. Exit status: 0 all good, 2 wrong usage, 3 some photo failed, 130 cancelled.
@@ -27,33 +28,39 @@ def load_package(name: str = "likeness"):
 
 def main(argv: list[str]) -> int:
     load_package()
-    cli = importlib.import_module("likeness.addon.cli")
-    headless = importlib.import_module("likeness.addon.headless")
+    arguments = importlib.import_module("likeness.addon.arguments")
     option_error = importlib.import_module("likeness.neural.contract.errors").OptionError
 
     parser = argparse.ArgumentParser(prog="dev.py run")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--engine-python", required=True, type=Path, help="the engine's interpreter")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--engine-python", type=Path, help="the engine's interpreter")
+    where.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers do the work (docs/farm.md)")
+    parser.add_argument("--shared", action="store_true", help="photos and DIR lie under the same paths on all machines of the cluster")
     parser.add_argument("--cache", type=Path, help="folder that keeps stage results between runs")
     parser.add_argument("--log", type=Path, help="file for what the engine writes to stderr")
-    cli.add_batch_options(parser)
-    cli.add_job_options(parser)
+    arguments.add_batch_options(parser)
+    arguments.add_job_options(parser)
     try:
         args = parser.parse_args(argv)
-        request = cli.request(args, args.out.absolute())
+        request = arguments.request(args, args.out.absolute())
     except SystemExit as exc:
         return int(exc.code or 0)
     except option_error as exc:
-        headless.print_line(f"{exc.message} {exc.remedy}")
-        return headless.EXIT_USAGE
-    with cli.interruptible() as asked:
-        answers = headless.process(request, args.engine_python.absolute(), headless.print_line,
-                                   lambda: asked[0] or orphaned(), args.cache, args.log)
+        arguments.print_line(f"{exc.message} {exc.remedy}")
+        return arguments.EXIT_USAGE
+    with arguments.interruptible() as asked:
+        stop = lambda: asked[0] or orphaned()
+        if args.cluster:
+            answers = importlib.import_module("likeness.farm.client").process(request, args.cluster, args.shared, arguments.print_line, stop)
+        else:
+            answers = importlib.import_module("likeness.addon.headless").process(request, args.engine_python.absolute(), arguments.print_line, stop,
+                                                                               args.cache, args.log)
     for answer in answers:
         if answer.folder is not None:
-            headless.print_line(f"ok      {answer.folder}" if answer.error is None else
+            arguments.print_line(f"ok      {answer.folder}" if answer.error is None else
                                 f"failed  {answer.folder}: {answer.error.message}")
-    return headless.exit_status(answers)
+    return arguments.exit_status(answers)
 
 
 def orphaned() -> bool:

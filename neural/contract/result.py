@@ -73,15 +73,16 @@ def failed_report(photo: str, options: JobOptions, error: LikenessError, device:
     return Report(photo=photo, options=options, device=device, error=error).to_json()
 
 
-def whole_report(folder: Path) -> dict | None:
-    """The report of a result folder (DIR/<name>/) that is good and of which nothing is missing, else None.
+def whole_report(folder: Path, name: str = "") -> dict | None:
+    """The report of a result folder (DIR/<name>/) that is good and of which nothing is missing, else None. name: where the folder has another yet.
 
     Its `job` is a dict: where the result comes from (journal.Row.stamp), empty in a result of unknown origin."""
+    name = name or folder.name
     try:
         report = json.loads((folder / "report.json").read_text("utf-8"))
         if report["ok"] is not True:
             return None
-        if any((folder / name).stat().st_size == 0 for name in ("mesh.ply", "albedo.png", f"{folder.name}.blend", f"{folder.name}.glb")):
+        if any((folder / name).stat().st_size == 0 for name in ("mesh.ply", "albedo.png", f"{name}.blend", f"{name}.glb")):
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -16,7 +16,7 @@ CODE = re.compile(r"[a-z]+\.[a-z0-9-]+")
 def raised() -> list[tuple[str, type, list[ast.expr]]]:
     """(where, class, arguments) of every construction of a coded error in the product's sources."""
     found = []
-    for folder in ("neural", "addon", "ops", "panels"):
+    for folder in ("neural", "addon", "ops", "panels", "farm"):
         for file in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""

@@ -72,6 +72,14 @@ def test_nothing_imports_training():
     assert not breaches(python_files("neural"), lambda n: within(n, "train", "evaluate", "benchmarks"))
 
 
+def test_many_machines_need_neither_blender_nor_the_engine():
+    """farm/ hands photos on: its processes import no bpy and no torch (station.py loads Blender's half by name). Nobody imports it."""
+    allowed = set(sys.stdlib_module_names) | {"__future__", "distributed", "headless_main"}
+    assert not breaches(python_files("farm"), lambda n: n.split(".")[0] not in allowed and not within(n, "addon", "neural.contract", "farm"))
+    everywhere = [f for folder in (*ENGINE_SIDE, *BLENDER_SIDE) for f in python_files(folder)]
+    assert python_files("farm") and not breaches(everywhere, lambda n: within(n, "farm"))
+
+
 def test_blender_side_is_layered():
     assert not breaches(python_files("addon"), lambda n: within(n, "ops", "panels"))
     assert not breaches(python_files("ops"), lambda n: within(n, "panels"))
@@ -94,7 +102,7 @@ def test_contract_and_worker_run_without_blender():
 
 def test_no_file_is_too_long():
     sizes = {f: len(f.read_text("utf-8").splitlines())
-             for folder in (*ENGINE_SIDE, *BLENDER_SIDE, "tests") for f in python_files(folder)}
+             for folder in (*ENGINE_SIDE, *BLENDER_SIDE, "farm", "tests") for f in python_files(folder)}
     assert not {str(f.relative_to(ROOT)): n for f, n in sizes.items() if n > 400}
     assert sorted(sizes.values())[len(sizes) // 2] <= 150
 
@@ -131,4 +139,4 @@ def test_dev_build_makes_the_zip_without_what_only_developers_need(tmp_path):
         ("/" + f).startswith(p) if p.endswith("/") else fnmatch.fnmatch("/" + f, p) or fnmatch.fnmatch(f, p) for p in patterns)]
     tops = {f.split("/")[0] for f in kept}
     assert {"addon", "ops", "panels", "neural", "requirements", "LICENSE", "__init__.py", "blender_manifest.toml"} <= tops
-    assert not tops & {"tests", "train", "evaluate", "docs", "dev.py", ".ci"}
+    assert not tops & {"tests", "train", "evaluate", "docs", "dev.py", ".ci", "farm"}

@@ -1,0 +1,97 @@
+"""What the command lines of Blender and of dev.py share: options, Ctrl-C, exit status. No bpy, so also where there is no Blender."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..neural.contract import journal
+from ..neural.contract.errors import CancelledError, OptionError
+from ..neural.contract.job import DEPTHS, DEVICES, PRESETS, SURFACES, TEXTURES, JobOptions
+from ..neural.contract.photos import expand
+from .batch import Done, Request
+
+EXIT_GOOD, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_CANCELLED = 0, 2, 3, 130
+
+
+def exit_status(results: list[Done]) -> int:
+    """0 all good, 3 some photo failed, 130 cancelled."""
+    if any(isinstance(r.error, CancelledError) for r in results):
+        return EXIT_CANCELLED
+    return EXIT_SOME_FAILED if any(r.error for r in results) else EXIT_GOOD
+
+
+def print_line(text: str) -> None:
+    """Progress goes to stderr, so that stdout stays free."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a job (design: interfaces)."""
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="standard", help="how large and how fine")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="what computes")
+    parser.add_argument("--surface", choices=SURFACES, default="depth", help="how the surface is made")
+    parser.add_argument("--depth", choices=DEPTHS, default="auto", help="how depth is found: networks, or the inflated body")
+    parser.add_argument("--texture", choices=TEXTURES, default="auto", help="how what the photo does not show is coloured")
+    parser.add_argument("--body", metavar="PATH", help="your own SMPL body (.npz or .pkl)")
+    parser.add_argument("--no-face", action="store_true", help="leave the face refinement out")
+    parser.add_argument("--height", type=float, metavar="M", help="height of the person in metres")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same result")
+    parser.add_argument("--stitch", action="store_true", help="stitch front and back directly instead of Poisson")
+    parser.add_argument("--mask", metavar="PATH", help="your own mask image of the photo's size")
+    parser.add_argument("--person", type=int, metavar="N", help="which of the people found; 0 is the largest")
+
+
+def add_batch_options(parser: argparse.ArgumentParser) -> None:
+    """Which photos, and what of a batch that was begun before."""
+    parser.add_argument("photos", nargs="*", metavar="PHOTO",
+                        help="photos, folders of photos, or patterns; none: what the output folder's journal knows")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on where a batch was left (the default)")
+    again.add_argument("--fresh", action="store_true", help="do again what is done already")
+    parser.add_argument("--retry-failed", action="store_true", help="try again also what failed by the photo's own fault")
+
+
+def request(args: argparse.Namespace, out: Path) -> Request:
+    """What is asked for, with `out` as the folder of the journal; OptionError when that cannot be."""
+    options, photos = job_options(args), expand(args.photos, out)
+    if not photos and not (out / journal.FILE).is_file():
+        raise OptionError("option.no-photos", "No photo was given, and there is no journal of an earlier batch.",
+                          "Give photos, folders of photos, or patterns such as 'holiday/*.jpg'.")
+    if not photos and options != JobOptions():
+        raise OptionError("option.no-photos", "Options were given without photos.",
+                          "Give the photos too; an earlier batch goes on with the options that it had.")
+    return Request(photos, out.absolute(), options, args.fresh, args.retry_failed)
+
+
+def job_options(args: argparse.Namespace) -> JobOptions:
+    """JobOptions of parsed arguments; OptionError when a value cannot be."""
+    return JobOptions(preset=args.preset, device=args.device, surface=args.surface, depth=args.depth,
+                      texture=args.texture, body=str(Path(args.body).absolute()) if args.body else None, face=not args.no_face,
+                      height_m=args.height, seed=args.seed, person=args.person, stitch=args.stitch,
+                      mask=str(Path(args.mask).absolute()) if args.mask else None).checked()
+
+
+@contextmanager
+def interruptible() -> Iterator[list[bool]]:
+    """[True] once Ctrl-C or a termination signal has come: the jobs then end in good order."""
+    asked = [False]
+    before = {}
+
+    def stop(*_) -> None:
+        asked[0] = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            before[number] = signal.signal(number, stop)
+        except ValueError:        # not in the main thread
+            pass
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
