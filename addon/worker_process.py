@@ -71,6 +71,7 @@ class WorkerProcess:
         self._silent_since: float | None = None
         self._hello: wire.Hello | None = None
         self._cancel_at: float | None = None
+        self._answers = 0                         # of this process
         self._progress_at = self._polled_at = self._grace_until = 0.0
 
     # -- what callers use ----------------------------------------------------------------------------------------------
@@ -92,6 +93,7 @@ class WorkerProcess:
         if self._pipes is not None:
             return
         self._hello = self._cancel_at = self._silent_since = None
+        self._answers = 0
         self._polled_at = time.monotonic()
         try:
             self._pipes = WorkerPipes(self._command, self._root, self._env, self._log)
@@ -203,6 +205,12 @@ class WorkerProcess:
         for message in pipes.inbox():
             if self._pipes is pipes:
                 self._hear(message, now)
+        if ended and self._pipes is pipes and pipes.exit_code == wire.RETIRED and self._answers and self._cancel_at is None:
+            self._drop()                              # it has ended between two jobs; the next one gets a fresh one
+            if self._current is not None:
+                self._waiting.appendleft(self._current)
+                self._current = None
+            return
         fault = self._fault(pipes, ended, time.monotonic()) if self._pipes is pipes else None
         if fault is not None:
             self._fail(fault)
@@ -217,6 +225,7 @@ class WorkerProcess:
             return
         if self._current is None or getattr(message, "job", None) != self._current.job:
             return
+        self._answers += isinstance(message, (wire.Result, wire.Error))
         if isinstance(message, wire.Progress):
             self._progress_at = now
             if self._cancel_at is None:

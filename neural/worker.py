@@ -27,6 +27,8 @@ from .worker_load import (as_likeness_error, give_memory_back, is_out_of_memory,
 IDLE_S = 300.0      # seconds without a job until the models leave memory; LIKENESS_IDLE_S and Run.idle_s override it
 END_S = 300.0       # seconds after that until the process ends: libraries keep memory (1.5 GB was measured after a job at
                     # `high`) and a CUDA context, which only this gives back; the client starts a new one unnoticed
+GROWN_MB = 400.0    # over what it held after its first job: then the process ends between two jobs, and the client starts a new one.
+                    # pymeshlab's Poisson keeps some memory at each call (8 MB at `draft`), which nothing else gives back
 LONGEST_IDLE_S = 1e6  # what a wait may be given on every system
 TILE = 2048         # pixels: the first try's largest canvas tile (Context.tile); the papers' canvas, so no tiles at all
 WATCH_S = 8.0       # seconds a locked-up process waits before it writes its stacks; less than the client's hang_limit
@@ -72,6 +74,7 @@ class Worker:
         self._pipeline: Any = None
         self._device = ""
         self._loaded = False
+        self._first_mb = 0.0                          # resident after the first job
         self._idle_s = _number(os.environ.get("LIKENESS_IDLE_S"), IDLE_S)
         self._parent = os.getppid()
 
@@ -85,12 +88,23 @@ class Worker:
                 run = self._jobs.get(timeout=None if self._pipeline is None else self._idle_s if self._loaded else END_S)
             except queue.Empty:
                 if not self._loaded:
-                    os._exit(0)
+                    os._exit(wire.RETIRED)
                 self._release()
                 continue
             self._say(self._do(run))
             self._cancelled.discard(run.job)
             self._enter("")
+            if self._has_grown():
+                os._exit(wire.RETIRED)
+
+    def _has_grown(self) -> bool:
+        """Whether memory has been lost that only the end of the process gives back."""
+        if not self._loaded or self._first_mb and memory_mb() - self._first_mb < GROWN_MB:
+            return False
+        give_memory_back()                            # what the allocator only kept for later is not lost
+        if not self._first_mb:
+            self._first_mb = memory_mb()
+        return memory_mb() - self._first_mb >= GROWN_MB
 
     # -- one job -------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,9 @@ MAX_LINE = 4 << 20
 BEAT = 1.0
 """Seconds between two heartbeats of a worker."""
 
+RETIRED = 75
+"""Exit status of a worker that ends between two jobs to give memory back. A job that had reached it already has not begun."""
+
 LONG_STEPS = {"load": 300.0, "s09_surface": 300.0, "s10_texture": 180.0, "s11_rig": 60.0, "output": 60.0}
 """Declared long steps: stage -> seconds of silence it may need, because a library in it holds Python's lock while it
 works (importing torch from a cold disk, Poisson, UV packing), so that not even the heartbeat thread can speak. Measured
