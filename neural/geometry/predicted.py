@@ -9,6 +9,8 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from ..contract.joints import JOINT
+from .compose import Composed
+from .disputed import settled
 from .face_relief import apply_face, with_face
 from .integrate import integrated
 from .nudge import nudged
@@ -64,22 +66,30 @@ def faced(person, body, depth: np.ndarray, normals: np.ndarray, mask: np.ndarray
 
 @dataclass(frozen=True)
 class Sides:
-    """front, back (S, S) float32 metres, NaN outside the mask; back > front. piece_front, piece_back (S, S) uint8 as in stages.s06_depth.Depths."""
+    """front, back (S, S) float32 metres, NaN outside the mask; back > front. The rest as in stages.s06_depth.Depths."""
 
     front: np.ndarray
     back: np.ndarray
     piece_front: np.ndarray
     piece_back: np.ndarray
+    settled_front: np.ndarray
+    settled_back: np.ndarray
 
 
 def sides(person, body, front: np.ndarray, back: np.ndarray, normal_front: np.ndarray, normal_back: np.ndarray, mask: np.ndarray,
-          device: str = "cpu") -> Sides:
-    """Predicted depths with the detail of the predicted normals; (S, S) and (S, S, 3), `Person.camera`."""
+          inflated: Composed, device: str = "cpu") -> Sides:
+    """Predicted depths with the detail of the predicted normals; (S, S) and (S, S, 3), `Person.camera`. inflated: the body in the person's
+    outline, which says how it is where both disagree about arms (disputed.py)."""
     camera = person.camera
-    front, back = (integrated(z, n, mask, camera, device=device) for z, n in ((front, normal_front), (back, normal_back)))
-    crossed = mask & (back - front < THIN)
-    middle = (front + back) / 2
-    front, back = np.where(crossed, middle - THIN / 2, front), np.where(crossed, middle + THIN / 2, back)
+    front, back = _apart(*(integrated(z, n, mask, camera, device=device) for z, n in ((front, normal_front), (back, normal_back))), mask)
     posed, height = nudged(person, body), max(body.height_m, 0.3)
-    pieces = (owners(z, n, mask, camera, posed, height) for z, n in ((front, normal_front), (back, normal_back)))
-    return Sides(front.astype(np.float32), back.astype(np.float32), *pieces)
+    near, far = (settled(z, n, owners(z, n, mask, camera, posed, height), *there, camera, height) for z, n, there in
+                 ((front, normal_front, (inflated.front, inflated.normal_front, inflated.owner_front)),
+                  (back, normal_back, (inflated.back, inflated.normal_back, inflated.owner_back))))
+    return Sides(*_apart(near.depth, far.depth, mask), near.piece, far.piece, near.normals, far.normals)
+
+
+def _apart(front: np.ndarray, back: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Front and back (S, S) float32 of which none is behind the other."""
+    crossed, middle = mask & (back - front < THIN), (front + back) / 2
+    return np.where(crossed, middle - THIN / 2, front).astype(np.float32), np.where(crossed, middle + THIN / 2, back).astype(np.float32)

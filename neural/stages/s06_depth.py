@@ -11,6 +11,7 @@ from ..context import Context
 from ..contract.errors import SurfaceError
 from ..geometry import figure
 from ..geometry.anchor import anchored
+from ..geometry.compose import compose
 from ..geometry.predicted import outline, sides
 from ..nets.two_k.passes import method_of, passes_of
 from .s02_person import Person
@@ -29,6 +30,8 @@ class Depths:
     confidence  (S, S) float32 in [0, 1].
     piece_front, piece_back  (S, S) uint8: limb that the surface belongs to, index into layers.PIECES + 1; 0 outside.
                 (0, 0) when nobody knows: then parts that touch stay joined.
+    settled_front, settled_back  (S, S, 3) float32: unit normals where arm or trunk was disputed and depth, limb and normals are the
+                body's, 0 elsewhere; (0, 0, 0): nowhere.
     """
 
     front: np.ndarray
@@ -39,11 +42,14 @@ class Depths:
     weights: tuple[str, ...] = ()
     piece_front: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
     piece_back: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
+    settled_front: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
+    settled_back: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
 
 
 def fine_depth(person: Person, body: Body, coarse: Coarse, normals: Normals, nets, context: Context) -> Depths:
     """Depth on the full canvas. Method `2k2k(...)`, where s04's was: low frequencies of the high-resolution network, detail of the
-    normals; `+body-limbs`: hands, feet and forearms at the fitted body's distance. `body-prior`: the inflated body (`+face`, `+shading`: see s05).
+    normals; `+body-limbs`: hands, feet and forearms at the fitted body's distance, and the
+    body wherever both disagree about arms. `body-prior`: the inflated body (`+face`, `+shading`: see s05).
 
     Raises SurfaceError when nothing of the person is left.
     """
@@ -84,7 +90,8 @@ def _networks(person: Person, body: Body, normals: Normals, model, context: Cont
         front, back = (anchored(z, fitted, part, mask) for z, fitted, part in
                        ((front, posed.depth_front, posed.part_front), (back, posed.depth_back, posed.part_back)))
         method += "+body-limbs"
-    done = sides(person, body, front, back, normals.front, normals.back, mask, model.device)
+    inflated = compose(figure.prior_of(person, body, context), person.camera, person.mask, person.inside)
+    done = sides(person, body, front, back, normals.front, normals.back, mask, inflated, model.device)
     context.step(1, 1)
     return Depths(done.front, done.back, mask, np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32), method, (model.file,),
-                  done.piece_front, done.piece_back)
+                  done.piece_front, done.piece_back, done.settled_front, done.settled_back)

@@ -75,9 +75,11 @@ def oriented_points(person: Person, body: Body, normals: Normals, depths: Depths
         pieces, small, shown = clean, cleaned, [depths.mask & (p > 0) for p in clean]
     context.step(1, 4)
     rays = camera.pixel_rays()
+    front, back = (np.where(own.any(-1, keepdims=True), own, n) if own.size else n for n, own in
+                   ((normals.front, depths.settled_front), (normals.back, depths.settled_back)))
     sets = [(rays[m] * z[m][:, None], n[m], p[m], kind) for m, z, n, p, kind in
-            zip(shown, (depths.front, depths.back), (normals.front, normals.back), pieces, (FRONT, BACK))]
-    rim = rim_points(depths.front, depths.back, depths.mask, person.inside, camera, normals.front, normals.back)
+            zip(shown, (depths.front, depths.back), (front, back), pieces, (FRONT, BACK))]
+    rim = rim_points(depths.front, depths.back, depths.mask, person.inside, camera, front, back)
     piece, keep = _rim_pieces(rim, pieces, figures, small, RIM_REACH * height)
     sets.append((rim.xyz[keep], rim.normals[keep], piece[keep], RIM))
     context.step(2, 4)

@@ -17,6 +17,7 @@ from neural.contract.errors import OptionError, WeightsError
 from neural.contract.frames import Camera
 from neural.contract.job import JobOptions
 from neural.contract.result import Report
+from neural.geometry.compose import Composed
 from neural.geometry.layers import PIECES, piece_of_joint
 from neural.geometry.normals import vertex_normals
 from neural.geometry.owners import owners
@@ -218,9 +219,11 @@ def test_sides_do_not_cross():
     body, camera = t_pose(), Camera.from_fov(256, 256)
     z, n, _, mask = seen(body, camera)
     who = person(mask, camera)
-    out = sides(who, body, z, z - 0.01, n, -n, mask)
+    pieces = np.where(mask, PIECES.index("torso"), -1)
+    out = sides(who, body, z, z - 0.01, n, -n, mask, Composed(z, z + 0.2, n, -n, pieces, pieces, mask))
     assert (out.back > out.front)[mask].all() and np.isnan(out.front[~mask]).all()
     assert (out.piece_front[mask] > 0).all() and out.piece_back.dtype == np.uint8
+    assert (out.settled_front != 0).any() and not out.settled_front[~mask].any()          # the body's arms are no torso
 
 
 # -- a whole photo -----------------------------------------------------------------------------------------------------
