@@ -22,11 +22,27 @@ from .readers.mesh import Material, Mesh, simple_mesh, smooth_normals
 from .render.picture import Shot, true_maps
 from .truth import Truth
 
-PIPELINES = {"pipeline": ("", "depth"), "parts": ("", "parts"), "coarse": ("", "coarse"), "body-prior": ("body-prior", "depth")}
-"""Rows that run all stages: as shipped; 2K2K without its high-resolution depth network; without the parts' too; without networks."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What differs from what ships: JobOptions.depth and texture ("": as asked for), and the last of 2K2K's networks that runs."""
+
+    depth: str = ""
+    upto: str = "depth"
+    texture: str = ""
+
+
+PIPELINES = {"pipeline": Row(), "parts": Row(upto="parts"), "coarse": Row(upto="coarse"), "body-prior": Row(depth="body-prior"),
+             "mirror": Row(texture="mirror")}
+"""Rows that run all stages: as shipped; 2K2K without its high-resolution depth network; without the parts' too; without networks for the shape;
+without RefineTex."""
+
+ORACLES = {"oracle": Row(), "oracle-mirror": Row(texture="mirror")}
+"""Rows that know the true maps: texture as shipped, and without RefineTex."""
 
 USUAL = ("pipeline", "body", "oracle")
-METHODS = (*PIPELINES, "body", "oracle")   # the pipeline first: its seconds must not profit from the cache
+METHODS = (*PIPELINES, "body", *ORACLES)   # the pipeline first: its seconds must not profit from the cache
 
 
 @dataclass(frozen=True)
@@ -57,8 +73,8 @@ class Runner:
         """One method on one picture file of `truth`. Raises LikenessError like the pipeline itself."""
         began = time.perf_counter()
         if method in PIPELINES:
-            return replace(self._pipeline(photo, truth, began, *PIPELINES[method]), method=method)
-        job = self.job(photo)
+            return replace(self._pipeline(photo, truth, began, PIPELINES[method]), method=method)
+        job = self.job(photo, ORACLES.get(method, Row()))
         nets = self.pipeline.models
         read = job.stage(s01_photo, s01_photo.read_photo, photo, source=photo)
         person = job.stage(s02_person, s02_person.find_person, read, nets.landmarks)
@@ -66,20 +82,24 @@ class Runner:
         if method == "body":
             return Reconstruction("body", simple_mesh(body.vertices, body.faces), body.joints[0], body.joints,
                                   time.perf_counter() - began)
-        return self._oracle(job, read, person, body, truth, began)
+        return replace(self._oracle(job, read, person, body, truth, began), method=method)
 
-    def _pipeline(self, photo: Path, truth: Truth, began: float, depth: str, upto: str) -> Reconstruction:
-        models, out = self.pipeline.models, self.work / f"{photo.stem}-{depth}-{upto}"
-        if models.upto != upto:
+    def _pipeline(self, photo: Path, truth: Truth, began: float, row: Row) -> Reconstruction:
+        models, out = self.pipeline.models, self.work / f"{photo.stem}-{row.depth}-{row.upto}-{row.texture}"
+        if models.upto != row.upto:
             models.release()
-            models.upto = upto
+            models.upto = row.upto
         # what another row has cached was worked out by other networks
-        report = self.pipeline.run(photo, out, replace(self.options, depth=depth or self.options.depth), cache=self.work / f"cache-{upto}")
+        report = self.pipeline.run(photo, out, self._asked(row), cache=self.work / f"cache-{row.upto}")
         return from_folder(out, truth.shot, report, time.perf_counter() - began)
 
-    def job(self, photo: Path) -> StageRunner:
+    def _asked(self, row: Row) -> JobOptions:
+        return replace(self.options, depth=row.depth or self.options.depth, texture=row.texture or self.options.texture)
+
+    def job(self, photo: Path, row: Row = Row()) -> StageRunner:
         """What runs stages on one picture file; results that are known already come from the cache."""
-        return StageRunner(self.options, self.pipeline.device, Report(photo.name, self.options, self.pipeline.device),
+        options = self._asked(row)
+        return StageRunner(options, self.pipeline.device, Report(photo.name, options, self.pipeline.device),
                            lambda *_: None, lambda: False, 2048, StageCache(self.work / "cache-depth"))
 
     def _oracle(self, job, read, person, body, truth: Truth, began: float) -> Reconstruction:

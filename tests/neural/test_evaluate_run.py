@@ -10,7 +10,7 @@ import pytest
 import evaluate.run
 from evaluate import __main__ as command
 from evaluate.degrade import KINDS
-from evaluate.methods import USUAL, Reconstruction
+from evaluate.methods import ORACLES, PIPELINES, USUAL, Reconstruction, Runner
 from evaluate.toy import write_glb
 from evaluate.truth import MeasureConfig
 from neural.contract.errors import PersonError
@@ -99,3 +99,13 @@ def test_wrong_usage_is_status_two(suite, monkeypatch, tmp_path, capsys):
         with pytest.raises(SystemExit) as caught:
             call(monkeypatch, "--suite", suite, *arguments)
         assert caught.value.code == 2
+
+
+def test_rows_differ_from_what_ships_as_they_say(tmp_path):
+    runner = Runner("draft", "cpu", tmp_path)
+    usual = runner._asked(PIPELINES["pipeline"])
+    differ = lambda row: {n for n in ("depth", "texture") if getattr(runner._asked(row), n) != getattr(usual, n)}
+    assert {n: differ(r) for n, r in (PIPELINES | ORACLES).items()} == {
+        "pipeline": set(), "parts": set(), "coarse": set(), "body-prior": {"depth"}, "mirror": {"texture"}, "oracle": set(), "oracle-mirror": {"texture"}}
+    assert [PIPELINES[n].upto for n in ("pipeline", "parts", "coarse")] == ["depth", "parts", "coarse"]
+    assert runner.job(tmp_path / "x.png", ORACLES["oracle-mirror"]).options.texture == "mirror"
