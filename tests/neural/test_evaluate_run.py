@@ -108,4 +108,4 @@ def test_rows_differ_from_what_ships_as_they_say(tmp_path):
     assert {n: differ(r) for n, r in (PIPELINES | ORACLES).items()} == {
         "pipeline": set(), "parts": set(), "coarse": set(), "body-prior": {"depth"}, "mirror": {"texture"}, "oracle": set(), "oracle-mirror": {"texture"}}
     assert [PIPELINES[n].upto for n in ("pipeline", "parts", "coarse")] == ["depth", "parts", "coarse"]
-    assert runner.job(tmp_path / "x.png", ORACLES["oracle-mirror"]).options.texture == "mirror"
+    assert runner.job(tmp_path / "x.png", ORACLES["oracle-mirror"]).context.options.texture == "mirror"
