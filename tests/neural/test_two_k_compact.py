@@ -217,3 +217,24 @@ def test_training_reaches_every_weight():
     dead = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert dead == []
     assert all(math.isfinite(p.grad.abs().max()) for p in net.parameters())
+
+
+@torch.no_grad()
+def test_the_coarse_nets_look_at_the_person_only(net):
+    """Everyone in an own box, on a CPU; outside of it the answers are the body's; where nobody is, all is looked at."""
+    given, seen = person(512), []
+    watch = net.img2normal_down.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[-2:]))
+    out = net.coarse(given)
+    ((people, (y0, y1, x0, x1)),) = ours.whereabouts(given, 256, 16)
+    assert people == slice(0, 1) and seen == [(y1 - y0, x1 - x0)] and (y1 - y0) * (x1 - x0) < 0.8 * 256 * 256
+    assert all(v % 16 == 0 for v in (y0, y1, x0, x1))
+    there = ours.shrunk(torch.maximum(given.matte, ours.shrunk(given.body.hit, 512)), 256)[0, 0] > 0.02
+    assert not there[:y0].any() and not there[y1:].any() and not there[:, :x0].any() and not there[:, x1:].any()
+    beyond = torch.ones(256, 256, dtype=torch.bool)
+    beyond[y0:y1, x0:x1] = False
+    assert (out.normals[0, :6] - out.base.normals[0])[:, beyond].abs().max() < 1e-6 and torch.equal(out.raw[0, :2, beyond], out.base.depth[0, :, beyond])
+    nobody = Inputs(given.image, given.part_to_image, given.present, 0 * given.matte, given.rays,
+                    ours.Body(*(0 * getattr(given.body, k) for k in ("normals", "depth", "hit", "part"))))
+    net.coarse(nobody)
+    watch.remove()
+    assert seen[-1] == (256, 256)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..blocks.fold import folded
 from ..blocks.unet import UNet, UNetConfig
-from ..blocks.warp import Box
+from ..blocks.warp import Box, part_of
 from . import ours
 from .cascade import Cascade, Step
 from .config import TwoKConfig
@@ -100,10 +100,16 @@ class TwoK(nn.Module):
         if self.config.ours:
             base = ours.base_of(inputs, side)
             seen = ours.coarse_inputs(inputs, base, self.embed, side)
-            normals = ours.with_base(self.img2normal_down(seen), base.normals)
-            raw = self.ImgNorm_to_Dep(seen, normals[:, :6])
+            turned, raw, boxes = [], [], []
+            for people, box in ours.whereabouts(inputs, side, self.config.stem * 2 ** (len(self.config.depth) - 1)):
+                look = part_of(seen[people], box).contiguous(memory_format=torch.channels_last)
+                turned.append(self.img2normal_down(look))
+                raw.append(self.ImgNorm_to_Dep(look, ours.with_base(turned[-1], part_of(base.normals[people], box))[:, :6]))
+                boxes.append(box)
+            normals = ours.with_base(ours.placed(turned, boxes, side), base.normals)
             near = ours.person_near(inputs, side) if self.tile else None
-            return Coarse(seen, normals, ours.raw_from(raw, base, ours.shrunk(inputs.matte, side)), canvas, base, near)
+            matte = ours.shrunk(inputs.matte, side)
+            return Coarse(seen, normals, ours.raw_from(ours.placed(raw, boxes, side), base, matte), canvas, base, near)
         # the released code does not filter: this is the mean of the four pixels in the middle of each cell
         small = F.interpolate(inputs.image, (side, side), mode="bilinear", align_corners=False)
         normals = self.img2normal_down(small)

@@ -175,6 +175,36 @@ def person_near(inputs, side: int) -> np.ndarray:
     return (near if near.any() else torch.ones_like(near)).cpu().numpy()
 
 
+AROUND = 12
+"""Coarse pixels round a person that the coarse nets see."""
+
+
+def whereabouts(inputs, side: int, multiple: int) -> list[tuple[slice, Box]]:
+    """(people, box on the coarse canvas, sides multiples of `multiple`): what the coarse nets look at. On a CPU everyone has an own box, half of
+    the canvas in the mean; a GPU takes all at once, in a box that holds them all. All of the canvas where nobody is, and for meta tensors."""
+    if inputs.matte.is_meta:
+        return [(slice(0, len(inputs.matte)), (0, side, 0, side))]
+    there = torch.maximum(F.adaptive_max_pool2d(inputs.matte, side), F.adaptive_max_pool2d(inputs.body.hit, side))[:, 0] > 0.02
+    people = [slice(k, k + 1) for k in range(len(there))] if there.device.type == "cpu" else [slice(0, len(there))]
+    return [(p, _box(there[p].any(0).cpu().numpy(), multiple)) for p in people]
+
+
+def _box(there: np.ndarray, multiple: int) -> Box:
+    """The smallest box with all that is `there` and AROUND it."""
+    if not there.any():
+        return 0, len(there), 0, len(there)
+    ends = []
+    for axis in (1, 0):
+        k = np.nonzero(there.any(axis))[0]
+        ends += [max(int(k[0]) - AROUND, 0) // multiple * multiple, min(-(-(int(k[-1]) + 1 + AROUND) // multiple) * multiple, len(there))]
+    return tuple(ends)
+
+
+def placed(answers: list[Tensor], boxes: list[Box], side: int) -> Tensor:
+    """Answers (b, C, h, w) on their boxes -> (B, C, side, side), 0 elsewhere: no difference from the body."""
+    return torch.cat([F.pad(a, (x0, side - x1, y0, side - y1)) for a, (y0, y1, x0, x1) in zip(answers, boxes)])
+
+
 def box_of(near: np.ndarray, times: int) -> Box:
     """The smallest box of the canvas with all of `near`, whose pixels are `times` larger."""
     rows, columns = np.nonzero(near.any(1))[0], np.nonzero(near.any(0))[0]
