@@ -232,7 +232,7 @@ def _is_worth_keeping(folder: Path) -> bool:
     """Whether a folder holds a result that must be kept: a good one of ours, or anything that is not ours."""
     try:
         return json.loads((folder / "report.json").read_text("utf-8")).get("ok") is not False
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return any(folder.iterdir()) if folder.is_dir() else folder.exists()
 
 

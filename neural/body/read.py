@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
 
@@ -22,7 +23,19 @@ def _npz(path: Path) -> dict[str, object]:
         if sum(entry.file_size for entry in archive.infolist()) > _LIMIT:
             raise BodyError("body.too-large", f"The body file '{path.name}' unpacks to more than 1 GB.", _CHOOSE)
     with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+        return {name: _entry(file, name) for name in file.files}
+
+
+def _entry(file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    """One array, when its entry is as long as its header says: else memory would be taken for nothing. ValueError."""
+    info = next(i for i in file.zip.infolist() if i.filename in (name, f"{name}.npy"))
+    with file.zip.open(info) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read(stream)
+        if math.prod(shape) * kind.itemsize != info.file_size - stream.tell():
+            raise ValueError(f"'{name}' is not as long as it says")
+    return file[name]
 
 
 def _raw(path: Path) -> dict[str, object]:
@@ -121,7 +134,10 @@ def _landmarks(data, template, part, joints, v, warnings):
             return names, index, weight
     warnings.append(("body.landmarks-guessed", "The body file does not say where its landmarks are; they were found from its "
                      "shape, so the fit may be a little less exact."))
-    return guess.landmarks(template, part, joints)
+    try:
+        return guess.landmarks(template, part, joints)
+    except (ValueError, IndexError) as exc:
+        raise BodyError("body.wrong-values", "The body in the file has no face, hands or feet where an SMPL body has them.", _CHOOSE, str(exc)) from exc
 
 
 def _check_pose(template: np.ndarray, joints: np.ndarray) -> None:

@@ -47,7 +47,7 @@ class _Sparse:
     def value(self) -> np.ndarray:
         s = self._state
         shape = tuple(int(n) for n in s.get("_shape", s.get("shape", ())))
-        if len(shape) != 2 or min(shape) < 1 or max(shape) > 1_000_000 or shape[0] * shape[1] > 100_000_000:
+        if len(shape) != 2 or min(shape) < 1 or max(shape) > 1_000_000 or shape[0] * shape[1] > 10_000_000:
             raise BodyError("body.wrong-shape", "The body file holds a sparse matrix of an impossible size.",
                             "Choose an unmodified SMPL file.")
         data, indices = np.asarray(s["data"]), np.asarray(s["indices"]).astype(np.int64)
@@ -73,10 +73,15 @@ class _Rows(_Sparse):
     _columns = False
 
 
+class _ArrayClass:
+    """What a pickle gets for numpy.ndarray: it can be named, and not be called."""
+
+
 def _reconstruct(cls, shape, kind):
-    if cls is not np.ndarray:
-        raise pickle.UnpicklingError("an array subclass")
-    return np.ndarray.__new__(np.ndarray, shape, kind)
+    """An empty array, to be filled by its state, which NumPy checks against its bytes: never memory that nothing fills."""
+    if cls is not _ArrayClass or tuple(shape) != (0,):
+        raise pickle.UnpicklingError("an array subclass, or one without its bytes")
+    return np.ndarray.__new__(np.ndarray, (0,), kind)
 
 
 def _scalar(kind, raw=b""):
@@ -95,7 +100,7 @@ def _from_buffer(buffer, kind, shape, order):
     return np.frombuffer(buffer, dtype=kind).reshape(shape, order=order)
 
 
-_ALLOWED = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("collections", "OrderedDict"): dict}
+_ALLOWED = {("numpy", "ndarray"): _ArrayClass, ("numpy", "dtype"): np.dtype, ("collections", "OrderedDict"): dict}
 for _core in ("numpy.core.multiarray", "numpy._core.multiarray"):
     _ALLOWED[_core, "_reconstruct"] = _reconstruct
     _ALLOWED[_core, "scalar"] = _scalar
@@ -111,7 +116,9 @@ for _module, _name in (("chumpy.ch", "Ch"), ("chumpy", "Ch"), ("chumpy.reorderin
     _ALLOWED[_module, _name] = _Array
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """Python's own, not C's, which takes gigabytes for a memo that a few bytes ask for."""
+
     def find_class(self, module: str, name: str):
         try:
             return _ALLOWED[module, name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
 
 from .errors import OptionError
@@ -41,6 +42,15 @@ SURFACES = ("depth", "pifuhd", "neural-code")
 DEPTHS = ("auto", "2k2k", "body-prior")
 TEXTURES = ("auto", "refinetex", "mirror")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+_KINDS = {  # by the annotations of JobOptions
+    "str": lambda v: type(v) is str, "bool": lambda v: type(v) is bool, "int": lambda v: type(v) is int,
+    "str | None": lambda v: v is None or type(v) is str, "int | None": lambda v: v is None or type(v) is int,
+    "float | None": lambda v: v is None or type(v) in (int, float),
+    "tuple[float, float] | None": lambda v: v is None or type(v) in (list, tuple) and len(v) == 2
+    and all(type(x) in (int, float) and math.isfinite(x) for x in v),
+}
 
 
 @dataclass(frozen=True)
@@ -101,5 +111,8 @@ class JobOptions:
         if unknown:
             raise OptionError("option.unknown", f"This engine does not know the option(s) {', '.join(unknown)}.",
                               "Update the engine (Set Up Engine) so that it matches the extension.")
+        for f in fields(JobOptions):
+            if f.name in data and not _KINDS[f.type](data[f.name]):
+                raise OptionError("option.type", f"The option '{f.name}' cannot be {str(data[f.name])[:40]!r}.", "Leave it out, or give what it stands for.")
         at = data.get("person_at")
         return replace(JobOptions(**data), person_at=tuple(at) if at is not None else None).checked()

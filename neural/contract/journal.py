@@ -81,7 +81,7 @@ class Row:
         """OutputError when the text is no options of ours."""
         try:
             return JobOptions.from_json(json.loads(self.options))
-        except (TypeError, ValueError, AttributeError) as exc:
+        except (TypeError, ValueError, AttributeError, RecursionError) as exc:
             raise _damaged(f"of '{self.output}'", str(exc)) from exc
 
     def stamp(self) -> dict:

@@ -84,7 +84,7 @@ def whole_report(folder: Path, name: str = "") -> dict | None:
             return None
         if any((folder / name).stat().st_size == 0 for name in ("mesh.ply", "albedo.png", f"{name}.blend", f"{name}.glb")):
             return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     job = report.get("job")
     return report | {"job": job if isinstance(job, dict) else {}}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from ..context import Context
-from ..contract.errors import PhotoError
+from ..contract.errors import LikenessError, PhotoError
 
 NAME = "s01_photo"
 
@@ -73,7 +72,9 @@ def read_photo(path: Path, context: Context, config: PhotoConfig = PhotoConfig()
     except MemoryError as exc:
         raise PhotoError("photo.too-large", f"There is not enough memory for {path.name}.",
                          "Make the photo smaller, or close other programs.", str(exc)) from exc
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, RuntimeError) as exc:
+    except LikenessError:
+        raise
+    except Exception as exc:                          # a damaged file may fail in any way inside its decoder
         raise PhotoError("photo.truncated", f"The photo {path.name} is damaged or not complete.",
                          "Copy or download it again.", str(exc)) from exc
 
@@ -89,7 +90,7 @@ def _open(name: str, data: bytes, heif: bool, config: PhotoConfig) -> Image.Imag
             image = Image.open(io.BytesIO(data), formats=[f for f in FORMATS if f in Image.OPEN])
     except Image.DecompressionBombError as exc:
         raise _too_large(name, None, config) from exc
-    except (UnidentifiedImageError, SyntaxError, ValueError, OSError, struct.error) as exc:
+    except Exception as exc:                          # UnidentifiedImageError, or whatever a decoder meets in the header
         if not heif and data[4:8] == b"ftyp":
             raise PhotoError("photo.no-heic", f"{name} is a HEIC photo, and the library that reads them is missing.",
                              "Save it as JPEG or PNG, or set up the engine again.") from exc

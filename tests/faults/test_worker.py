@@ -256,44 +256,6 @@ def test_after_a_longer_idle_time_the_process_ends_and_nobody_notices(scripts, a
     assert isinstance(second, wire.Result) and second.report["pid"] != first.report["pid"]
 
 
-def test_a_worker_whose_memory_grows_is_replaced_between_two_jobs_and_nobody_notices(scripts, answer, alive):
-    """It leaks 20 MB a job and may keep 50. Each job is sent the moment the last one is answered: none is lost on the way."""
-    client = scripts.real("""
-        worker.GROWN_MB = 50.0
-        kept = []
-        def job(self, photo, out, progress, cancelled, tile):
-            Fake.kept.append(b"x" * 20_000_000)""")
-    jobs = [client.submit(f"{i}", "o", {}) for i in range(12)]
-    reports = [answer(client, job)[0].report for job in jobs]
-    pids = [r["pid"] for r in reports]
-    assert 3 <= len(set(pids)) <= 6 and pids == sorted(pids, key=pids.index)
-    assert max(r["ran"] for r in reports) <= 5 and not alive(pids[0])
-    client.cancel_all()
-
-
-def test_a_worker_without_growth_stays(scripts, answer):
-    client = scripts.real("""
-        worker.GROWN_MB = 50.0
-        def job(self, photo, out, progress, cancelled, tile):
-            bytes(100_000_000)""")
-    assert len({answer(client, client.submit(f"{i}", "o", {}))[0].report["pid"] for i in range(6)}) == 1
-
-
-def test_the_status_of_replacement_from_a_worker_that_never_worked_is_a_crash(scripts, answer):
-    """Else a defect could start workers without end."""
-    client = scripts.fake("hello(); hear_run(); os._exit(%d)" % wire.RETIRED)
-    assert answer(client, client.submit("a", "o", {}))[0].code == "engine.crashed"
-
-
-def test_a_job_that_reached_a_worker_that_was_ending_is_sent_again(scripts, answer):
-    client = scripts.fake("""
-        hello(); beat(); say("result", job=hear_run(), report={"pid": os.getpid()})
-        if FIRST: hear_run(); os._exit(%d)
-        while True: say("result", job=hear_run(), report={"pid": os.getpid()})""" % wire.RETIRED)
-    pids = [answer(client, client.submit(n, "o", {}))[0].report["pid"] for n in "ab"]
-    assert pids[0] != pids[1]
-
-
 def test_idle_time_out_from_the_environment(scripts, answer, eventually):
     body = "def release(self): print('released', flush=True)"
     client = scripts.real(body, env={"LIKENESS_IDLE_S": "0.2"})
