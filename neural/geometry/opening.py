@@ -188,6 +188,19 @@ def on_own_side(body, arms: tuple[str, ...], xyz: np.ndarray, piece: np.ndarray)
     return out
 
 
+def off_shoulder(body, arms: tuple[str, ...], xyz: np.ndarray, piece: np.ndarray, config: OpeningConfig = OpeningConfig()) -> np.ndarray:
+    """(N,) bool: points that lie farther from the border between an opened arm and the trunk than arm and trunk are one."""
+    chain = CHAIN_OF_PIECE[piece]
+    chain = np.where(np.isin(chain, [CHAINS.index(a) for a in arms]), chain, 0)
+    mine, shoulder = own_chain(body, arms), to_shoulder(body, arms)
+    out = np.zeros(len(xyz), bool)
+    for k in np.unique(chain):
+        rows, allowed = np.nonzero(chain == k)[0], np.nonzero(mine == k)[0]
+        if len(allowed):
+            out[rows] = shoulder[allowed[cKDTree(body.vertices[allowed]).query(xyz[rows])[1]]] > config.strip * body.height_m
+    return out
+
+
 def own_chain(body, arms: tuple[str, ...]) -> np.ndarray:
     """(Vb,) index into CHAINS of every body vertex; arms not named count as trunk."""
     out = np.zeros(len(body.part), np.int64)

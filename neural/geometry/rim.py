@@ -10,6 +10,7 @@ import numpy as np
 from ..contract.frames import Camera
 from .inflate import STEPS, shifted
 
+ROUND, WALL = 0.5, 2.0  # how far the side of a figure looks outwards: where it ends before the background, and beside another figure
 BULGE = 0.5  # pixels by which the silhouette lies beyond the last pixel centre, in the mean
 
 
@@ -45,6 +46,20 @@ def rim_points(front: np.ndarray, back: np.ndarray, mask: np.ndarray, inside: np
     return Rim(*(np.concatenate([p[k] for p in parts]).astype(kind) for k, kind in enumerate(kinds)))
 
 
+def inner_rim(front: np.ndarray, back: np.ndarray, whole: np.ndarray, camera: Camera, normal_front: np.ndarray,
+              normal_back: np.ndarray) -> Rim:
+    """Oriented points where a figure ends within the person: the inner side of an arm beside the trunk, and the trunk's flank there.
+
+    front, back (H, W) metres, NaN where the figure is not; whole (H, W) bool: the person; normals (H, W, 3) unit.
+    """
+    mask = np.isfinite(front) & np.isfinite(back)
+    edge = np.zeros(mask.shape, bool)
+    for step in STEPS:
+        edge |= ~shifted(mask, step, False) & shifted(whole, step, False)
+    found = _turn(front, back, mask, whole, mask & edge, camera, normal_front, normal_back, WALL)
+    return Rim(*(a.astype(kind) for a, kind in zip(found, (np.float32, np.float32, np.int32, np.float32))))
+
+
 def _columns(front, back, rows, columns, camera):
     """For every edge pixel evenly spaced places between its two depths: pixel number, t in (-1, 1), z."""
     near, far = front[rows, columns].astype(np.float64), back[rows, columns].astype(np.float64)
@@ -56,7 +71,7 @@ def _columns(front, back, rows, columns, camera):
     return which, t, near[which] + (t + 1) / 2 * (far - near)[which]
 
 
-def _turn(front, back, mask, inside, edge, camera, normal_front, normal_back):
+def _turn(front, back, mask, inside, edge, camera, normal_front, normal_back, outwards=ROUND):
     rows, columns = np.nonzero(edge)
     which, t, z = _columns(front, back, rows, columns, camera)
     soft = cv2.GaussianBlur((mask | ~inside).astype(np.float32), (0, 0), 2.0)
@@ -66,7 +81,7 @@ def _turn(front, back, mask, inside, edge, camera, normal_front, normal_back):
     pixel = np.stack([columns, rows], 1)[which] + 0.5 + out[which] * (BULGE * np.sqrt(np.maximum(1 - t * t, 0)))[:, None]
     share = ((t + 1) / 2)[:, None]
     normal = (1 - share) * normal_front[rows, columns][which] + share * normal_back[rows, columns][which]
-    normal[:, :2] += 0.5 * (1 - np.abs(t))[:, None] * out[which]
+    normal[:, :2] += outwards * (1 - np.abs(t))[:, None] * out[which]
     unit = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
     return camera.rays(pixel) * z[:, None], unit, np.stack([rows, columns], 1)[which], t
 

@@ -15,8 +15,8 @@ from ..geometry.hidden import hidden_surface
 from ..geometry.layers import CHAIN_OF_PIECE, CHAINS
 from ..geometry.limbs import Limb, Maps, limb, pieces_of, tidied
 from ..geometry.nudge import nudged
-from ..geometry.opening import on_own_side, touching_arms
-from ..geometry.rim import rim_points
+from ..geometry.opening import off_shoulder, on_own_side, touching_arms
+from ..geometry.rim import inner_rim, rim_points
 from .s02_person import Person
 from .s03_body import Body
 from .s05_parts import Normals
@@ -87,6 +87,7 @@ def oriented_points(person: Person, body: Body, normals: Normals, depths: Depths
         hidden = one.hidden_points(small.camera)
         own = on_own_side(fitted, opened, hidden[0], hidden[2])
         sets.append((*(a[own] for a in hidden), BODY))
+        sets.append((*_flanks(one, small, fitted, opened), BODY))
         sets.append((*hidden_surface(prior.layers, small.camera, *one.depth, GAP * height, MARGIN * height,
                                      pieces_of(one.chains)), BODY))
     if not figures:
@@ -132,6 +133,15 @@ def _apart(prior, fitted: Body, small: Maps, height: float) -> tuple[tuple[str, 
         return (), []
     rest = set(range(len(CHAINS))) - set(moved)
     return arms, [single[k] for k in moved] + [single[0] if rest == {0} else make(rest)]
+
+
+def _flanks(one: Limb, small: Maps, fitted: Body, opened: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """xyz, normals (N, 3), piece (N,): a figure's sides where it lies beside another one, which no depth map shows."""
+    rim = inner_rim(*one.depth, small.mask, small.camera, *one.normal)
+    row, column = rim.pixel.T
+    piece = one.piece[(rim.depth_share > 0).astype(int), row, column]
+    keep = off_shoulder(fitted, opened, rim.xyz, piece)
+    return rim.xyz[keep], rim.normals[keep], piece[keep]
 
 
 def _rim_pieces(rim, pieces, figures: list[Limb], small: Maps, reach: float) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from neural.body import poses
 from neural.body.model import BodyModel
@@ -14,8 +15,8 @@ from neural.contract.frames import Camera
 from neural.contract.job import Preset
 from neural.contract.joints import JOINT
 from neural.geometry import figure
-from neural.geometry.layers import CHAIN_OF_PIECE, PIECES
-from neural.geometry.opening import between, carry_back, on_own_side, open_pose, shares
+from neural.geometry.layers import CHAIN_OF_PIECE, CHAINS, PIECES
+from neural.geometry.opening import between, carry_back, off_shoulder, on_own_side, open_pose, own_chain, shares, to_shoulder
 from neural.geometry.part_cut import torn_faces
 from neural.geometry.topology import face_components, has_manifold_vertices, is_watertight
 from neural.stages.s05_parts import Normals
@@ -92,6 +93,25 @@ def test_the_surface_returns_to_where_it_was_seen(touching):
     error = np.abs(drawn.depth - depths.front)[both]
     assert both.sum() > 0.985 * (drawn.hit | depths.mask).sum()
     assert np.median(error) < 0.001 and np.percentile(error, 90) < 0.006   # 11 mm pixels
+
+
+def test_an_arm_s_inner_side_and_the_flank_have_points(touching):
+    """Surfaces that no depth map shows, since they stand edge-on between arm and trunk: without points there the solver makes webs and lumps."""
+    from neural.geometry.normals import vertex_normals
+    body, _, _, points, _ = touching
+    out = vertex_normals(body.vertices, body.faces)
+    arm = (own_chain(body, ("left_arm",)) > 0) & (to_shoulder(body, points.opened) > 0.1)
+    trunk = (own_chain(body, ("left_arm",)) == 0) & (body.vertices[:, 0] > 0)
+    chain, left = CHAIN_OF_PIECE[points.piece], CHAINS.index("left_arm")
+    for mine, rows, sign in ((chain == left, arm, -1), (chain == 0, trunk, 1)):
+        side = mine & (points.normals[:, 0] * sign > 0.5) & (points.kind == BODY) & (points.xyz[:, 0] > 0)
+        looks = rows & (out[:, 0] * sign > 0.5)
+        assert side.sum() > 20 and looks.sum() > 20
+        assert np.median(cKDTree(body.vertices[looks]).query(points.xyz[side])[0]) < 0.03       # 11 mm pixels
+    arms = own_chain(body, points.opened)
+    piece = np.array([PIECES.index(n) + 1 for n in ("torso", "left_arm", "right_arm")])[arms]
+    away = off_shoulder(body, points.opened, body.vertices, piece)
+    assert away[arm].all() and not away[to_shoulder(body, points.opened) < 0.04].any()
 
 
 def test_no_web_at_rest(touching):
