@@ -96,19 +96,19 @@ def oriented_points(person: Person, body: Body, normals: Normals, depths: Depths
     xyz, direction = (np.concatenate([s[k] for s in sets]).astype(np.float32) for k in (0, 1))
     piece = np.concatenate([s[2] for s in sets]).astype(np.uint8)
     kind = np.concatenate([np.full(len(s[0]), s[3], np.uint8) for s in sets])
-    weight = _weights(depths, shown, rim.pixel[keep], len(xyz))
+    weight = _weights(depths, shown, int(keep.sum()), len(xyz))
     good = np.isfinite(xyz).all(1) & (np.linalg.norm(direction, axis=1) > 0.5)
     context.step(4, 4)
     return Points(xyz[good], direction[good], kind[good], piece=piece[good], weight=weight[good] if len(weight) else weight, opened=opened)
 
 
-def _weights(depths: Depths, shown, edge: np.ndarray, count: int) -> np.ndarray:
-    """(count,) by the networks' confidence: front, back, rim, and the hidden rest, which is the body's; (0,) where no network ran."""
+def _weights(depths: Depths, shown, rims: int, count: int) -> np.ndarray:
+    """(count,) by the networks' confidence: front, back; the rim, which the mask gives, is sure; the hidden rest is the body's. (0,) where no
+    network ran."""
     if not depths.method.startswith("2k2k"):
         return np.zeros(0, np.float32)
-    seen = [depths.confidence[m] for m in shown] + [depths.confidence[tuple(edge.T)]]
-    known = np.clip(np.concatenate(seen), LEAST_WEIGHT, 1)
-    return np.concatenate([known, np.full(count - len(known), BODY_WEIGHT)]).astype(np.float32)
+    known = np.clip(np.concatenate([depths.confidence[m] for m in shown]), LEAST_WEIGHT, 1)
+    return np.concatenate([known, np.ones(rims), np.full(count - len(known) - rims, BODY_WEIGHT)]).astype(np.float32)
 
 
 def _canvas(person: Person, depths: Depths, pieces, small: Camera) -> Maps:
