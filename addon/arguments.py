@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -54,11 +55,15 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     again.add_argument("--resume", action="store_true", help="go on where a batch was left (the default)")
     again.add_argument("--fresh", action="store_true", help="do again what is done already")
     parser.add_argument("--retry-failed", action="store_true", help="try again also what failed by the photo's own fault")
+    parser.add_argument("--part", metavar="K/N", help="only each N-th of the photos, from the K-th on: one part a machine, an output folder a part")
 
 
 def request(args: argparse.Namespace, out: Path) -> Request:
     """What is asked for, with `out` as the folder of the journal; OptionError when that cannot be."""
     options, photos = job_options(args), expand(args.photos, out)
+    if args.part:
+        first, number = part(args.part)
+        photos = photos[first - 1::number]
     if not photos and not (out / journal.FILE).is_file():
         raise OptionError("option.no-photos", "No photo was given, and there is no journal of an earlier batch.",
                           "Give photos, folders of photos, or patterns such as 'holiday/*.jpg'.")
@@ -66,6 +71,14 @@ def request(args: argparse.Namespace, out: Path) -> Request:
         raise OptionError("option.no-photos", "Options were given without photos.",
                           "Give the photos too; an earlier batch goes on with the options that it had.")
     return Request(photos, out.absolute(), options, args.fresh, args.retry_failed)
+
+
+def part(text: str) -> tuple[int, int]:
+    """(K, N) of "K/N"; OptionError when that is no part."""
+    found = re.fullmatch(r"(\d{1,7})/(\d{1,7})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise OptionError("option.part", f"'{text}' is no part.", "Give K/N, such as 3/10 for the third of ten parts.")
+    return int(found[1]), int(found[2])
 
 
 def job_options(args: argparse.Namespace) -> JobOptions:

@@ -166,15 +166,17 @@ class Journal:
 
     def _open(self) -> sqlite3.Connection:
         try:
+            if any(self.folder.joinpath(f"{FILE}{tail}").is_symlink() for tail in ("", "-wal", "-shm", "-journal")):
+                raise sqlite3.DatabaseError("a link, which is none of ours")
             return self._checked()
         except sqlite3.DatabaseError as exc:
             if _hindrance(exc, self.file):
                 raise
         number = 1
-        while (aside := self.folder / f"journal.damaged-{number}.sqlite").exists():
+        while (aside := self.folder / f"journal.damaged-{number}.sqlite").exists() or aside.is_symlink():
             number += 1
         for tail in ("", "-wal", "-shm", "-journal"):
-            if (part := self.folder / f"{FILE}{tail}").exists():
+            if os.path.lexists(part := self.folder / f"{FILE}{tail}"):
                 part.rename(f"{aside}{tail}")
         self._say(f"The journal was damaged and is kept as '{aside.name}'; the results themselves say what is done.")
         return self._checked()

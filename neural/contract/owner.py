@@ -44,7 +44,9 @@ class FolderLock:
         self.path, self.held, self._handle = folder / LOCK, True, -1
         try:
             while True:
-                self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+                if self.path.is_symlink():            # none of ours: what it leads to must not be written to
+                    self.path.unlink()
+                self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
                 if not self._lock():
                     raise busy(folder, self._who())
                 if self._still_there():

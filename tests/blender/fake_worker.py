@@ -2,12 +2,15 @@
 """A worker that speaks the wire protocol and makes the synthetic person. What it does is in the photo's name:
 
 fail (coded error), crash (exit in the middle), slow (ten slow steps), anything else: a good result.
+DEED-at-STAGE, with a deed of kill (kill -9), hang, exhaust (memory until the limit), wait (until cancelled): at that stage, the first time
+only (FAKE_ONCE: a folder where that is remembered).
 Also an importer of checkpoints (-m neural.checkpoint): fail, crash, slow (FAKE_IMPORT_S, with half a file written), anything else.
 """
 
 import errno
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -26,14 +29,49 @@ def say(**message) -> None:
         sys.stdout.flush()
 
 
+STAGES = {"load": "Loading models", "s01_photo": "Reading the photo", "s02_person": "Finding the person", "s03_body": "Fitting the body",
+          "s04_coarse": "Coarse shape", "s05_parts": "Detail of the parts", "s06_depth": "Fine depth", "s07_points": "Points", "s08_face": "Face",
+          "s09_surface": "Surface", "s10_texture": "Texture", "s11_rig": "Rig", "output": "Writing files"}
+
+
+def first(name: str) -> bool:
+    try:
+        os.mkdir(Path(os.environ["FAKE_ONCE"]) / name)
+        return True
+    except FileExistsError:
+        return False
+
+
+def act(deed: str, job: str) -> None:
+    if deed == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif deed == "hang":
+        with say_lock:                                # no heartbeat any more
+            time.sleep(600)
+    elif deed == "exhaust":
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
+        try:
+            bytes(1 << 30)
+        except MemoryError:
+            os.abort()                                # as C++ does
+    while job not in cancelled:
+        time.sleep(0.005)
+
+
 def work(run: dict) -> None:
     job, name = run["job"], Path(run["photo"]).stem
-    stages = ("s01_photo", "s02_person", "s03_body", "s09_surface", "s10_texture", "s11_rig")
-    labels = ("Reading the photo", "Finding the person", "Fitting the body", "Surface", "Texture", "Rig")
-    for stage, label in zip(stages, labels):
+    deed, _, where = name.partition("-at-")
+    for stage, label in STAGES.items():
+        due = stage == where and first(name)
         for step in range(4):
             say(kind="progress", job=job, stage=stage, done=step, of=4, label=label)
             time.sleep(float(os.environ.get("FAKE_STEP_S", "0.25")) if "slow" in name else 0.001)
+            if job in cancelled:
+                say(kind="error", job=job, code="cancelled.by-user", message="The job was cancelled.", remedy="-")
+                return
+        if due:
+            act(deed, job)
             if job in cancelled:
                 say(kind="error", job=job, code="cancelled.by-user", message="The job was cancelled.", remedy="-")
                 return

@@ -2,7 +2,7 @@
 
     python batch_run.py OUT PHOTO... [--fresh] [--retry-failed]     exit status 0, 3 or 130
 
-DIE_AT=moment:n kills the process (kill -9) when that moment comes for the n-th time.
+CANCEL_AT=label cancels, as Ctrl-C does, when a photo comes to this stage. DIE_AT=moment:n kills the process (kill -9) when that moment comes for the n-th time.
 """
 
 import importlib
@@ -21,6 +21,7 @@ batch, worker_process = (importlib.import_module(f"likeness.addon.{n}") for n in
 contract = {n: importlib.import_module(f"likeness.neural.contract.{n}") for n in ("files", "journal", "job", "errors")}
 moment, _, times = os.environ.get("DIE_AT", "").partition(":")
 left = int(times or 1)
+asked: list[bool] = []
 
 
 def reach(name: str) -> None:
@@ -58,13 +59,15 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
     if "Starting" in text:
         reach("working")
+    if os.environ.get("CANCEL_AT") and text.endswith(os.environ["CANCEL_AT"]):
+        asked.append(True)
 
 
 def main() -> int:
     arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
-    asked = []
     signal.signal(signal.SIGINT, lambda *_: asked.append(True))
-    worker = worker_process.WorkerProcess(sys.executable, ROOT, command=[sys.executable, "-s", str(FAKE)])
+    worker = worker_process.WorkerProcess(sys.executable, ROOT, command=[sys.executable, "-s", str(FAKE)],
+                                          hang_limit=float(os.environ.get("HANG_LIMIT", "10")))
     for owner, names in ((contract["journal"].Journal, ("claim", "end")), (contract["files"], ("replace_folder",)), (Path, ("rename",))):
         for name in names:
             before_and_after(owner, name)
