@@ -15,6 +15,7 @@ from .face_relief import apply_face, with_face
 from .integrate import integrated
 from .nudge import nudged
 from .owners import owners
+from .turning import TURN, turned_in
 
 DOUBT, SURE = 0.05, 0.9   # the matte's pixels are left out below this probability of the network's, others are taken in above this
 THIN = 0.0005            # metres: least thickness
@@ -83,6 +84,7 @@ def sides(person, body, front: np.ndarray, back: np.ndarray, normal_front: np.nd
     camera = person.camera
     front, back = _apart(*(integrated(z, n, mask, camera, device=device) for z, n in ((front, normal_front), (back, normal_back))), mask)
     posed, height = nudged(person, body), max(body.height_m, 0.3)
+    front, back = turned_in(front, back, person.inside, TURN * height, camera.fx)
     near, far = (settled(z, n, owners(z, n, mask, camera, posed, height), *there, camera, height) for z, n, there in
                  ((front, normal_front, (inflated.front, inflated.normal_front, inflated.owner_front)),
                   (back, normal_back, (inflated.back, inflated.normal_back, inflated.owner_back))))
