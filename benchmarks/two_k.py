@@ -118,6 +118,7 @@ def main(argv: list[str]) -> int:
           f"(goal 1.5; outputs differ by {same:.0e} of their spread)")
     print(f"COMPACT     : PAPER, ours  {ratio('paper', 'compact'):.2f} times as fast in float32, {ratio('paper', 'compact-bf16'):.2f} in "
           f"bfloat16 (goal 8); against the plain forward {ratio('plain', 'compact'):.1f}")
+    print(f"CPU (ships) : PAPER, ours  {ratio('paper', 'cpu'):.1f} times as fast in float32")
     if args.out:
         with open(args.out, "w", encoding="utf-8") as f:
             json.dump({"canvas": canvas, "threads": torch.get_num_threads(), "largest_difference": same, "rows": list(rows.values())}, f, indent=1)
