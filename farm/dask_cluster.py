@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ..neural.contract.errors import EngineError
-from . import remote
 
 ASK_S = 2.0             # between two looks at who is there
 WAIT_S = 20.0           # for the scheduler at the start; Dask's own time-outs hold later
+
+
+def _task() -> Callable[[dict], dict]:
+    """remote.work, to be looked up where it runs: the scheduler opens what it passes on, and need not have Likeness."""
+    def work(job: dict) -> dict:
+        import importlib
+        return importlib.import_module("likeness.farm.remote").work(job)
+
+    return work                       # a function in a function travels as it is, not as a name to import
 
 
 def lost(address: str, trace: str = "") -> EngineError:
@@ -57,7 +66,7 @@ class Cluster:
         ticket = self._count
         usable = [a for a in self._threads if a not in self._avoided] if self._avoided else []
         try:
-            future = self._client.submit(remote.work, job, key=f"likeness-{self._client.id}-{ticket}", pure=False, workers=usable or None)
+            future = self._client.submit(_task(), job, key=f"likeness-{self._client.id}-{ticket}", pure=False, workers=usable or None)
         except (OSError, RuntimeError) as exc:
             raise lost(self.address, str(exc)) from exc
         self._futures[ticket] = future
@@ -95,8 +104,8 @@ class Cluster:
         from distributed import KilledWorker
         if isinstance(exc, (KilledWorker, CancelledError, TimeoutError, OSError)):      # its worker, the scheduler, or the way between them
             return f"{type(exc).__name__}: {exc}"
-        raise EngineError("engine.broken", "The cluster's workers cannot run Likeness.",
-                          "Start them with dev.py cluster worker, from the same version on all machines.", f"{type(exc).__name__}: {exc}") from exc
+        raise EngineError("engine.broken", f"The cluster's workers cannot run Likeness ({type(exc).__name__}: {str(exc)[:200]}).",
+                          "Start them with dev.py cluster worker, with the same Likeness and the same Python on all machines.", str(exc)) from exc
 
     def close(self) -> None:
         """Takes back what has not ended and leaves; workers notice, and give it up."""

@@ -31,7 +31,7 @@ class Farm:
 
     def start(self, workers: int = 2) -> "Farm":
         os.environ.update(LIKENESS_STATION=f"'{sys.executable}' '{ROOT / 'tests/cluster/fake_station.py'}'", FAKE_LOG=str(self.log))
-        self.cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, preload=[str(ROOT / "farm/preload.py")],
+        self.cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0", preload=[str(ROOT / "farm/preload.py")],
                                                 local_directory=str(self.folder / "dask"), silence_logs=50)
         return self
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
 
 posix = pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
 
@@ -40,6 +46,30 @@ def test_workers_are_killed_at_random_and_every_result_is_there_once(farm, monke
     farm.check(names)
     assert set(farm.ran()) == set(names)                 # some ran twice, since their worker died; none is there twice
     assert set(farm.run(photos).values()) == {("skipped", "")}
+
+
+def test_scheduler_and_worker_as_processes_of_their_own(farm, monkeypatch):
+    """As `dev.py cluster` starts them: the scheduler knows nothing of Likeness."""
+    file, station = farm.folder / "scheduler.json", f"'{sys.executable}' '{ROOT / 'tests/cluster/fake_station.py'}'"
+    common = ["--scheduler-file", str(file), "--no-dashboard"]
+    commands = ([sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *common],
+                [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads=1", "--preload", str(ROOT / "farm/preload.py"), *common])
+    running = []
+    try:
+        for command in commands:
+            running.append(subprocess.Popen(command, cwd=farm.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                            env={**os.environ, "LIKENESS_STATION": station, "FAKE_LOG": str(farm.log)}))
+            deadline = time.monotonic() + 60
+            while not file.exists():
+                assert time.monotonic() < deadline and running[0].poll() is None
+                time.sleep(0.05)
+        photos = farm.photos("a.jpg", "b.jpg")
+        assert set(farm.run(photos, address=json.loads(file.read_text())["address"]).values()) == {("done", "")}, farm.said
+        farm.check(["a", "b"])
+    finally:
+        for process in reversed(running):
+            process.terminate()
+            process.wait(30)
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["sent", "shared"])
