@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -70,6 +71,7 @@ def call(python: Path, *arguments: str, cwd: Path | None = ROOT, **environ: str)
     """Run a module or script of ours in an environment; its exit status. Ctrl-C is the child's to handle."""
     process = subprocess.Popen([str(python), *arguments], cwd=cwd,
                                env={**engine.clean_environment(), "PYTHONPATH": str(ROOT), **environ})
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())            # who ends us means the work
     while True:
         try:
             return process.wait()
