@@ -7,6 +7,7 @@ import time
 from ..neural.contract.job import STAGE_LABELS, STAGES
 
 ORDER = ("load", *STAGES, "output", "scene")
+SEQUENCE = ("q01_frames", "q02_motion", "q03_person", "q04_views")
 LABELS = {**STAGE_LABELS, "scene": "Building the scene"}
 
 TYPICAL_S = {"load": 6, "s01_photo": 1, "s02_person": 4, "s03_body": 5, "s04_coarse": 3, "s05_parts": 4, "s06_depth": 3,
@@ -46,6 +47,8 @@ class Progress:
     def at(self, stage: str, done: float, of: float, label: str = "") -> None:
         """`done` of `of` of this stage."""
         self.stage, self.label = stage, label or LABELS.get(stage, stage)
+        if stage in SEQUENCE and of > 0:
+            self.fraction = max(self.fraction, min(max(done / of, 0.0), 1.0))
         if stage not in ORDER:
             return
         before = sum(self._weights[s] for s in ORDER[:ORDER.index(stage)])

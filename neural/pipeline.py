@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import typing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable
 
@@ -18,8 +18,20 @@ from .contract.result import Report, StageReport
 from .memory import peak_mb, reset_peak
 from .models import Models
 from .output import write_result
+from .sequence.run import Sequence
 from .stages import s01_photo, s02_person, s03_body, s04_coarse, s05_parts, s06_depth
 from .stages import s07_points, s09_surface, s10_texture, s11_rig
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the stages after the body have made of a picture."""
+
+    normals: s05_parts.Normals
+    depths: s06_depth.Depths
+    surface: s09_surface.Surface
+    texture: s10_texture.Texture
+    rig: s11_rig.Rig
 
 
 class Pipeline:
@@ -33,7 +45,7 @@ class Pipeline:
             progress: Callable[[str, float, float], None] = lambda *_: None,
             cancelled: Callable[[], bool] = lambda: False, tile: int = 2048, cache: Path | None = None,
             warnings: tuple[tuple[str, str], ...] = ()) -> dict:
-        """Process one photo; the files go into out_dir (made if missing). Returns the report as a dict.
+        """Process one photo, or the frames of one person where the options say so; the files go into out_dir (made if missing). Returns the report as a dict.
 
         Raises LikenessError; then out_dir holds nothing that looks finished (report.json comes last).
         """
@@ -53,10 +65,20 @@ class Pipeline:
             report.warn(code, message)
         job = StageRunner(options, self.device, report, progress, cancelled, tile, StageCache(cache) if cache else None)
         nets = self.models
+        if options.sequence is not None:
+            return Sequence(self, job, photo, StageRunner).run(out_dir, began)
 
         photo_in = job.stage(s01_photo, s01_photo.read_photo, photo, source=photo)
         person = job.stage(s02_person, s02_person.find_person, photo_in, nets.landmarks)
         body = job.stage(s03_body, s03_body.fit_body, person, nets.body(options.body))
+        made = self.person(job, photo_in, person, body)
+        report.ok, report.seconds = True, time.perf_counter() - began
+        progress("output", 0, 1)
+        return write_result(out_dir, photo_in, person, body, made.normals, made.depths, made.surface, made.texture, made.rig, report, began)
+
+    def person(self, job: "StageRunner", photo_in: s01_photo.Photo, person: s02_person.Person, body: s03_body.Body) -> "Made":
+        """From the fitted body to the rigged person; what it is goes into the job's report."""
+        nets, report = self.models, job.report
         coarse = job.stage(s04_coarse, s04_coarse.coarse_maps, person, body, nets)
         normals = job.stage(s05_parts, s05_parts.part_normals, person, body, coarse, nets)
         depths = job.stage(s06_depth, s06_depth.fine_depth, person, body, coarse, normals, nets)
@@ -72,9 +94,7 @@ class Pipeline:
         report.rig = {"joints": len(rig.joint_names)}
         report.texture = {"size": int(texture.albedo.shape[0]), "seen_fraction": round(float(texture.seen_fraction), 4),
                           "psnr_db": round(float(texture.psnr_db), 2)}
-        report.ok, report.seconds = True, time.perf_counter() - began
-        progress("output", 0, 1)
-        return write_result(out_dir, photo_in, person, body, normals, depths, surface, texture, rig, report, began)
+        return Made(normals, depths, surface, texture, rig)
 
     def release(self) -> None:
         """Drop all models from memory."""

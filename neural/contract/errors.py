@@ -36,6 +36,12 @@ class PhotoError(LikenessError):
     area = "photo"
 
 
+class SequenceError(LikenessError):
+    """The frames cannot be used as a sequence of one person."""
+
+    area = "sequence"
+
+
 class PersonError(LikenessError):
     """No usable person in the photo."""
 
@@ -100,7 +106,7 @@ class InternalError(LikenessError):
 
 
 TREE = (
-    OptionError, PhotoError, PersonError, BodyError, SurfaceError, TextureError,
+    OptionError, PhotoError, SequenceError, PersonError, BodyError, SurfaceError, TextureError,
     RigError, OutputError, EngineError, WeightsError, CancelledError, InternalError,
 )
 

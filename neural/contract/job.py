@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields, replace
 
 from .errors import OptionError
+from .sequences import MODES
 
 STAGES = (
     "s01_photo", "s02_person", "s03_body", "s04_coarse", "s05_parts", "s06_depth",
@@ -17,8 +18,10 @@ STAGE_LABELS = {
     "s04_coarse": "Coarse shape", "s05_parts": "Detail of the parts", "s06_depth": "Fine depth",
     "s07_points": "Points", "s08_face": "Face", "s09_surface": "Surface", "s10_texture": "Texture",
     "s11_rig": "Rig", "output": "Writing files", "load": "Loading models",
+    "q01_frames": "Looking at the frames", "q02_motion": "Fitting the motion", "q03_person": "Making the person",
+    "q04_views": "Textures of other frames",
 }
-"""Plain names for people."""
+"""Plain names for people. q: of a sequence; their progress is that of the whole job."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ _KINDS = {  # by the annotations of JobOptions
     "float | None": lambda v: v is None or type(v) in (int, float),
     "tuple[float, float] | None": lambda v: v is None or type(v) in (list, tuple) and len(v) == 2
     and all(type(x) in (int, float) and math.isfinite(x) for x in v),
+    "tuple[str, ...]": lambda v: type(v) in (list, tuple) and len(v) <= 20_000 and all(type(x) is str for x in v),
 }
 
 
@@ -72,6 +76,9 @@ class JobOptions:
     person: int | None = None         # which of the people found (0 = largest); None = largest
     person_at: tuple[float, float] | None = None   # or: the person at this photo pixel (x, y)
     mask: str | None = None           # path of a person's own mask image (photo size), instead of ours
+    sequence: str | None = None       # one of sequences.MODES: the photo is a folder of frames, or a video; None = a photo
+    fps: float | None = None          # frames a second of pictures; None = sequences.DEFAULT_FPS, or what the video says
+    frames: tuple[str, ...] = ()      # names of the pictures of the folder; () = all
 
     def checked(self) -> "JobOptions":
         """Self, or OptionError with a remedy."""
@@ -91,6 +98,16 @@ class JobOptions:
         if self.height_m is not None and not 0.4 <= self.height_m <= 2.8:
             raise OptionError("option.height", f"A height of {self.height_m:g} m is not that of a person.",
                               "Give the height in metres, between 0.4 and 2.8.")
+        if self.sequence is not None:
+            choose("sequence", self.sequence, MODES)
+            if self.mask is not None:
+                raise OptionError("option.sequence-mask", "A sequence cannot have one mask for all frames.", "Leave the mask out.")
+        elif self.fps is not None or self.frames:
+            raise OptionError("option.sequence", "Frames and frames a second belong to a sequence.", "Choose the sequence 'animated' or 'per-frame'.")
+        if self.fps is not None and not 0.1 <= self.fps <= 1000:
+            raise OptionError("option.fps", f"{self.fps:g} frames a second cannot be.", "Give a number between 0.1 and 1000, as 24.")
+        if any(n in ("", ".", "..") or "/" in n or "\\" in n for n in self.frames):
+            raise OptionError("option.frames", "Frames are named without their folder.", "Give names of pictures in the folder.")
         if self.person is not None and self.person < 0:
             raise OptionError("option.person", "The number of the person must be 0 or more.",
                               "0 is the largest person found, 1 the next, and so on.")
@@ -115,4 +132,5 @@ class JobOptions:
             if f.name in data and not _KINDS[f.type](data[f.name]):
                 raise OptionError("option.type", f"The option '{f.name}' cannot be {str(data[f.name])[:40]!r}.", "Leave it out, or give what it stands for.")
         at = data.get("person_at")
-        return replace(JobOptions(**data), person_at=tuple(at) if at is not None else None).checked()
+        return replace(JobOptions(**data), person_at=tuple(at) if at is not None else None,
+                       frames=tuple(data.get("frames", ()))).checked()

@@ -51,6 +51,7 @@ class Report:
     error: LikenessError | None = None
     ok: bool = False
     seconds: float = 0.0
+    sequence: dict | None = None
 
     def warn(self, code: str, message: str) -> None:
         """Add a warning once."""
@@ -64,7 +65,7 @@ class Report:
             "seed": self.options.seed, "ok": self.ok, "error": self.error.to_json() if self.error else None,
             "warnings": self.warnings, "stages": [s.to_json() for s in self.stages], "mesh": self.mesh,
             "rig": self.rig, "texture": self.texture, "seconds": round(self.seconds, 3),
-            "options": self.options.to_json(),
+            "options": self.options.to_json(), **({} if self.sequence is None else {"sequence": self.sequence}),
         }
 
 

@@ -27,7 +27,8 @@ BEAT = 1.0
 RETIRED = 75
 """Exit status of a worker that ends between two jobs to give memory back. A job that had reached it already has not begun."""
 
-LONG_STEPS = {"load": 300.0, "s09_surface": 300.0, "s10_texture": 180.0, "s11_rig": 60.0, "output": 60.0}
+LONG_STEPS = {"load": 300.0, "s09_surface": 300.0, "s10_texture": 180.0, "s11_rig": 60.0, "output": 60.0,
+              "q03_person": 300.0, "q04_views": 180.0}
 """Declared long steps: stage -> seconds of silence it may need, because a library in it holds Python's lock while it
 works (importing torch from a cold disk, Poisson, UV packing), so that not even the heartbeat thread can speak. Measured
 at `high` on two busy cores: 4.7 s in s09, 3.3 s in s10, at most 1.3 s elsewhere; slower machines have room here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Callable
 
 from pathlib import Path
 
@@ -76,8 +77,9 @@ class PersonConfig:
     alpha_cover: float = 0.8        # the file's own matte is used when it covers this part of the pose's mask
 
 
-def find_person(photo: Photo, nets: LandmarkNets, context: Context, config: PersonConfig = PersonConfig()) -> Person:
-    """Find the people in `photo`, choose one, and describe it on a canvas of side context.sizes.canvas.
+def find_person(photo: Photo, nets: LandmarkNets, context: Context, config: PersonConfig = PersonConfig(),
+                choose: Callable[[list[people.Found], Context], int] | None = None) -> Person:
+    """Find the people in `photo`, choose one, and describe it on a canvas of side context.sizes.canvas. choose: another way than by the options.
 
     Raises PersonError (person.none, person.only-face, person.index, person.too-small, person.mask-*) and
     EngineError (engine.models-missing).
@@ -87,7 +89,7 @@ def find_person(photo: Photo, nets: LandmarkNets, context: Context, config: Pers
     found = people.find_people(nets, image, context.check)
     if not found:
         raise _nobody(nets, image)
-    chosen = _choose(found, context)
+    chosen = (choose or choose_by_options)(found, context)
     person = found[chosen]
     inside_photo = describe.in_photo(person.pose, image.width, image.height)
     framing = describe.framing(person.pose, image.width, image.height)
@@ -158,7 +160,7 @@ def _only_face() -> PersonError:
                        "Use a photo that shows the person at least down to the waist; best from head to feet.")
 
 
-def _choose(found: list[people.Found], context: Context) -> int:
+def choose_by_options(found: list[people.Found], context: Context) -> int:
     """Row of the person asked for: by place, by number, else the largest."""
     at, number = context.options.person_at, context.options.person
     if at is not None:

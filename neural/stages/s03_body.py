@@ -8,7 +8,7 @@ import numpy as np
 
 from ..body import face
 from ..body.evidence import Evidence, without_forward_bias
-from ..body.fit import fit
+from ..body.fit import Fit, fit
 from ..body.hand_place import PlacedHands, place_hands
 from ..body.hands import bends, bent
 from ..body.lift import lift, lifter
@@ -131,6 +131,11 @@ def fit_body(person: Person, model: BodyModel, context: Context) -> Body:
     evidence = evidence_of(person, model, net)
     _say_what_is_missing(person, evidence, context)
     result = fit(model, evidence, step=lambda done, of: context.step(done, of + 1))
+    return fitted_body(person, model, evidence, result, context, "landmark+silhouette fit" if net is None else "lifter+landmark+silhouette fit")
+
+
+def fitted_body(person: Person, model: BodyModel, evidence: Evidence, result: Fit, context: Context, method: str) -> Body:
+    """The Body of a fit: scaled to its height, with hands and maps."""
     scale, guess = _scale(model, result.betas, context)
     translation = scale * result.translation
     pose, hands = result.pose, None
@@ -153,7 +158,7 @@ def fit_body(person: Person, model: BodyModel, context: Context) -> Body:
         camera_from_rest=transforms, faces=model.faces, weights=single(model.weights), uv=model.uv, uv_faces=model.uv_faces,
         part=model.part, height_m=model.standing_height(result.betas, scale), height_is_guess=guess,
         error_px=result.error_px, maps=maps, up=np.array([0.0, -np.cos(result.tilt), np.sin(result.tilt)]),
-        method=("landmark+silhouette fit" if net is None else "lifter+landmark+silhouette fit") + _hands_method(hands), fingers=fingers,
+        method=method + _hands_method(hands), fingers=fingers,
     )
 
 
