@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 TURN = 0.010     # body heights: 1.7 cm from the outline the surface is what was predicted
+STRAND = 0.0015  # body heights: radius (2.5 mm) of the thinnest thing that has a surface
 LEVELS = 10      # widths of thin things that are told apart
 
 
@@ -31,6 +32,17 @@ def turned_in(front: np.ndarray, back: np.ndarray, inside: np.ndarray, turn_m: f
     middle, half = (front + back) / 2, (back - front) / 2
     half = np.minimum(half, most) * np.sqrt(near * (2 - near))
     return (middle - half).astype(np.float32), (middle + half).astype(np.float32)
+
+
+def without_strands(mask: np.ndarray, radius_m: float, metres: float) -> np.ndarray:
+    """(S, S) bool less what no disc of that radius fits into: single hairs, for which no network knows a depth. metres: of a pixel; what is
+    thinner than a pixel is left."""
+    radius = int(radius_m / metres)
+    if radius < 1 or not mask.any():
+        return mask
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
+    kept = cv2.morphologyEx(np.pad(mask.astype(np.uint8), radius, mode="edge"), cv2.MORPH_OPEN, disc)[radius:-radius, radius:-radius] > 0
+    return kept if kept.any() else mask
 
 
 def _half_width(away: np.ndarray, reach: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from ..geometry import figure
 from ..geometry.anchor import anchored
 from ..geometry.compose import compose
 from ..geometry.predicted import outline, sides
+from ..geometry.turning import STRAND, without_strands
 from ..nets.two_k.passes import method_of, passes_of
 from .s02_person import Person
 from .s03_body import Body
@@ -85,6 +86,7 @@ def _networks(person: Person, body: Body, normals: Normals, model, context: Cont
     mask = outline(person, probability) & known
     if not mask.any():
         raise _nothing()
+    mask = without_strands(mask, STRAND * max(body.height_m, 0.3), float(np.median(front[mask])) / person.camera.fx)
     posed, method = body.maps, method_of(model)
     if model.kind == "compact":                                  # told of the body; the paper's network is not, and its depth has no such place
         front, back = (anchored(z, fitted, part, mask) for z, fitted, part in

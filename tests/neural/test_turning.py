@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neural.geometry.turning import turned_in
+from neural.geometry.turning import turned_in, without_strands
 
 SIDE, FOCAL, Z = 300, 600.0, 3.0          # 5 mm a pixel
 TURN = 0.02                               # 4 pixels
@@ -53,6 +53,17 @@ def test_a_ball_s_own_roundness_hardly_changes():
     on = np.isfinite(front)
     change = np.abs(front - given[0])[on]
     assert np.median(change) < 1e-6 and (change > 0.01).mean() < 0.15       # only beside the outline
+
+
+def test_single_hairs_have_no_surface():
+    mask = np.zeros((60, 60), bool)
+    mask[20:60, 20:40] = True                                              # down to the edge of the picture
+    hair = mask.copy()
+    hair[5:20, 30:32] = True
+    out = without_strands(hair, 0.003, 0.001)
+    assert not out[:19].any() and (out & mask).sum() > 0.98 * mask.sum() and out[59, 25:35].all()
+    assert np.array_equal(without_strands(hair, 0.003, 0.004), hair)       # thinner than a pixel
+    assert not without_strands(np.zeros((9, 9), bool), 0.003, 0.001).any()
 
 
 def test_nobody_is_no_error():
