@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 from neural.contract import engine  # noqa: E402  (standard library only, by the contract)
 from neural.contract.errors import LikenessError  # noqa: E402
 from neural.contract.job import DEPTHS, DEVICES, PRESETS, SURFACES, TEXTURES  # noqa: E402
+from neural.contract.sequences import MODES  # noqa: E402
 
 NEEDS = ROOT / "requirements"
 MODELS = ROOT / "neural/weights/landmarks"
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace, rest: list[str]) -> int:
     else:
         where, python = f"--engine-python={environment('engine')}", environment("blender")
     options = [f"--{k.replace('_', '-')}={v}" for k, v in vars(args).items()
-               if k in ("preset", "device", "surface", "depth", "texture", "body", "height", "seed", "person", "mask", "part") and v is not None]
+               if k in ("preset", "device", "surface", "depth", "texture", "body", "height", "seed", "person", "mask", "part", "sequence", "fps") and v is not None]
     options += [f"--{k.replace('_', '-')}" for k in ("no_face", "stitch", "resume", "fresh", "retry_failed", "shared") if getattr(args, k)]
     return call(python, str(ROOT / "addon/headless_main.py"), f"--out={args.out}", where, *options,
                 "--", *args.photos, cwd=None, LIKENESS_PARENT=str(os.getpid()))   # paths mean what they mean where one stands
@@ -205,6 +206,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--height", type=float, metavar="M", help="the person's height in metres")
     p.add_argument("--person", type=int, metavar="N", help="which of the people found: 0 = largest (default)")
     p.add_argument("--mask", metavar="PATH", help="your own mask image, as large as the photo")
+    p.add_argument("--sequence", choices=MODES, help="each PHOTO is a folder of frames of one person, or a video (docs/sequences.md)")
+    p.add_argument("--fps", type=float, metavar="N", help="frames a second of a sequence (default: 24, or what the video says)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--part", metavar="K/N", help="only each N-th of the photos, from the K-th on (docs/farm.md)")
     p.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler (tcp://host:8786) whose workers do the work (docs/farm.md)")

@@ -8,12 +8,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ..neural.contract import journal
 from ..neural.contract.errors import CancelledError, OptionError
 from ..neural.contract.job import DEPTHS, DEVICES, PRESETS, SURFACES, TEXTURES, JobOptions
 from ..neural.contract.photos import expand
+from ..neural.contract.sequences import MODES, expand_sequences
 from .batch import Done, Request
 
 EXIT_GOOD, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_CANCELLED = 0, 2, 3, 130
@@ -44,6 +46,9 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same result")
     parser.add_argument("--stitch", action="store_true", help="stitch front and back directly instead of Poisson")
     parser.add_argument("--mask", metavar="PATH", help="your own mask image of the photo's size")
+    parser.add_argument("--sequence", choices=MODES, help="each PHOTO is a folder of frames of one person, or a video: one character that moves, or "
+                                                          "a mesh a frame")
+    parser.add_argument("--fps", type=float, metavar="N", help="frames a second of a sequence (default: 24, or what the video says)")
     parser.add_argument("--person", type=int, metavar="N", help="which of the people found; 0 is the largest")
 
 
@@ -60,7 +65,8 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
 
 def request(args: argparse.Namespace, out: Path) -> Request:
     """What is asked for, with `out` as the folder of the journal; OptionError when that cannot be."""
-    options, photos = job_options(args), expand(args.photos, out)
+    options = job_options(args)
+    options, photos = _sequences(options, args.photos) if options.sequence else (options, expand(args.photos, out))
     if args.part:
         first, number = part(args.part)
         photos = photos[first - 1::number]
@@ -71,6 +77,15 @@ def request(args: argparse.Namespace, out: Path) -> Request:
         raise OptionError("option.no-photos", "Options were given without photos.",
                           "Give the photos too; an earlier batch goes on with the options that it had.")
     return Request(photos, out.absolute(), options, args.fresh, args.retry_failed)
+
+
+def _sequences(options: JobOptions, given: list[str]) -> tuple[JobOptions, list[Path]]:
+    """Options and paths of sequences; pictures that were named one by one go into the options."""
+    found = expand_sequences(given)
+    if len(found) > 1 and any(names for _, names in found):
+        raise OptionError("option.sequence", "Pictures of several folders, or pictures beside folders, are no one sequence.",
+                          "Give folders and videos, or pictures of one folder.")
+    return replace(options, frames=found[0][1] if found else ()), [path for path, _ in found]
 
 
 def part(text: str) -> tuple[int, int]:
@@ -86,7 +101,7 @@ def job_options(args: argparse.Namespace) -> JobOptions:
     return JobOptions(preset=args.preset, device=args.device, surface=args.surface, depth=args.depth,
                       texture=args.texture, body=str(Path(args.body).absolute()) if args.body else None, face=not args.no_face,
                       height_m=args.height, seed=args.seed, person=args.person, stitch=args.stitch,
-                      mask=str(Path(args.mask).absolute()) if args.mask else None).checked()
+                      mask=str(Path(args.mask).absolute()) if args.mask else None, sequence=args.sequence, fps=args.fps).checked()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import bpy
 
@@ -40,6 +41,11 @@ def all_fcurves(action: bpy.types.Action) -> list[bpy.types.FCurve]:
 
 def add_curve(action: bpy.types.Action, data_path: str, index: int, frame: float, value: float, group: str) -> None:
     """One f-curve with one key."""
+    add_keys(action, data_path, index, (frame,), (value,), group)
+
+
+def add_keys(action: bpy.types.Action, data_path: str, index: int, frames: Sequence[float], values: Sequence[float], group: str) -> None:
+    """One f-curve with a key for each frame, straight lines between."""
     if has_slots():
         bag = action.layers[0].strips[0].channelbag(action.slots[0], ensure=True)
         groups = bag.groups
@@ -48,9 +54,20 @@ def add_curve(action: bpy.types.Action, data_path: str, index: int, frame: float
         groups = action.groups
         curve = action.fcurves.new(data_path, index=index)
     curve.group = groups.get(group) or groups.new(group)
-    curve.keyframe_points.add(1)
-    curve.keyframe_points.foreach_set("co", (frame, value))
+    keys = curve.keyframe_points
+    keys.add(len(frames))
+    keys.foreach_set("co", [x for pair in zip(frames, values) for x in pair])
+    if len(frames) > 1:
+        linear = keys[0].bl_rna.properties["interpolation"].enum_items["LINEAR"].value
+        keys.foreach_set("interpolation", [linear] * len(frames))
     curve.update()
+
+
+def open_cache(file: Path) -> bpy.types.CacheFile:
+    """The data-block of an Alembic or USD file."""
+    before = set(bpy.data.cache_files)
+    bpy.ops.cachefile.open(filepath=str(file))
+    return next(c for c in bpy.data.cache_files if c not in before)
 
 
 def assign_action(obj: bpy.types.Object, action: bpy.types.Action | None) -> None:

@@ -10,7 +10,7 @@ import bpy
 
 from ..neural.contract import files
 from . import bone_names, compat
-from .person import mesh_of, poses_of
+from .person import actions_of, mesh_of
 
 FORMATS = ("glb", "fbx")
 
@@ -34,8 +34,8 @@ def _rename(armature: bpy.types.Object, names: dict[str, str]) -> None:
     for step in ({n: f"~{n}" for n in present}, {f"~{n}": names[n] for n in present}):
         for old, new in step.items():
             armature.data.bones[old].name = new     # Blender renames vertex groups and assigned Actions with it
-        for action in poses_of(armature):
-            for curve in compat.all_fcurves(action) if action else ():
+        for action in actions_of(armature):
+            for curve in compat.all_fcurves(action):
                 for old, new in step.items():       # Actions that are not assigned stay behind otherwise
                     if curve.data_path.startswith(f'pose.bones["{old}"]'):
                         curve.data_path = curve.data_path.replace(f'"{old}"', f'"{new}"', 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import bpy
 
-from . import export, result, scene
+from . import export, result, scene, sequence
 from .batch import Batch, Done, Request
 from .engine import Engine
 from .jobs import Job
@@ -28,9 +28,11 @@ def write_files(job: Job, name: str) -> None:
     person = result.load(job.folder)
     empty_file()
     made = scene.build(person)
+    sequence.add(job.folder, person, made, job.folder / f"{name}.abc", own_scene=True)
     bpy.ops.wm.save_as_mainfile(filepath=str(job.folder / f"{name}.blend"), copy=True, compress=True)
     export.write(job.folder / f"{name}.glb", [made.armature])
-    (job.folder / result.FILE).unlink()
+    for handover in (job.folder / result.FILE, job.folder / sequence.FILE, *job.folder.glob(f"{sequence.FRAMES}/*/{result.FILE}")):
+        handover.unlink(missing_ok=True)
     file = job.folder / "report.json"
     report = json.loads(file.read_text("utf-8")) if file.is_file() else dict(person.report)
     seconds = time.monotonic() - started

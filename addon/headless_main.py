@@ -44,6 +44,8 @@ def main(argv: list[str]) -> int:
     try:
         args = parser.parse_args(argv)
         request = arguments.request(args, args.out.absolute())
+        if args.cluster and args.sequence:
+            raise option_error("option.sequence-cluster", "Sequences are not sent to a cluster.", "Leave --cluster out; one sequence is one machine's work.")
     except SystemExit as exc:
         return int(exc.code or 0)
     except option_error as exc:

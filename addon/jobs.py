@@ -92,7 +92,7 @@ class Job:
     def _begin(self, worker: Callable[[], Worker]) -> None:
         self.progress.restart()
         self.state = RUNNING
-        if not self.photo.is_file():
+        if not (self.photo.is_file() or self.options.sequence and self.photo.is_dir()):
             raise errors.PhotoError("photo.missing", f"There is no file '{self.photo.name}'.",
                                     "Choose the photo again; it may have been moved or renamed.")
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,12 @@ import numpy as np
 def new_mesh(name: str, vertices: np.ndarray, faces: np.ndarray) -> bpy.types.Mesh:
     """Triangle mesh, smooth. vertices (V, 3) float, metres; faces (F, 3) int, counter-clockwise from outside."""
     mesh = bpy.data.meshes.new(name)
+    fill(mesh, vertices, faces)
+    return mesh
+
+
+def fill(mesh: bpy.types.Mesh, vertices: np.ndarray, faces: np.ndarray) -> None:
+    """Gives an empty mesh its triangles."""
     count = len(faces)
     mesh.vertices.add(len(vertices))
     mesh.vertices.foreach_set("co", np.ascontiguousarray(vertices, np.float32).ravel())
@@ -18,7 +24,6 @@ def new_mesh(name: str, vertices: np.ndarray, faces: np.ndarray) -> bpy.types.Me
     mesh.polygons.foreach_set("loop_start", np.arange(0, count * 3, 3, dtype=np.int32))
     mesh.update(calc_edges=True)
     mesh.shade_smooth()
-    return mesh
 
 
 def add_uv(mesh: bpy.types.Mesh, name: str, uv: np.ndarray) -> None:

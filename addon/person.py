@@ -69,6 +69,16 @@ def made_before(scene: bpy.types.Scene) -> dict[str, str]:
     return {origin: collection.name for origin, collection in found if isinstance(origin, str) and collection}
 
 
+def motion_of(armature: bpy.types.Object) -> bpy.types.Action | None:
+    """The motion of a person made from a sequence."""
+    return armature.get("likeness_motion")
+
+
+def actions_of(armature: bpy.types.Object) -> list[bpy.types.Action]:
+    """All Actions that Likeness made for a rig."""
+    return [a for a in (*poses_of(armature), motion_of(armature)) if a is not None]
+
+
 def poses_of(armature: bpy.types.Object) -> tuple[bpy.types.Action | None, bpy.types.Action | None]:
     """The Actions (photo pose, A-pose) of a rig, by pointer, so that renaming them does no harm."""
     return armature.get("likeness_photo_pose"), armature.get("likeness_a_pose")

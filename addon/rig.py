@@ -122,13 +122,13 @@ def clear_pose(armature: bpy.types.Object) -> None:
         bone.rotation_axis_angle = (0, 0, 1, 0)
 
 
-def apply_pose(armature: bpy.types.Object, action: bpy.types.Action | None) -> None:
-    """Makes the Action the active one and shows it at once; None: the rest pose, with no Action."""
+def apply_pose(armature: bpy.types.Object, action: bpy.types.Action | None, frame: float = KEY_FRAME) -> None:
+    """Makes the Action the active one and shows it at once, as it is at `frame`; None: the rest pose, with no Action."""
     clear_pose(armature)
     compat.assign_action(armature, action)
     if action is not None:
         for curve in compat.all_fcurves(action):   # so that it also shows where no frame change comes
             path, _, prop = curve.data_path.rpartition(".")
             if path:
-                getattr(armature.path_resolve(path), prop)[curve.array_index] = curve.evaluate(KEY_FRAME)
+                getattr(armature.path_resolve(path), prop)[curve.array_index] = curve.evaluate(frame)
     armature.update_tag()

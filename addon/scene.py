@@ -10,7 +10,7 @@ import numpy as np
 
 from . import mesh, rig, skeleton
 from .material import new_material
-from .person import TAG, poses_of
+from .person import TAG, actions_of
 from .result import PersonResult
 
 PHOTO_POSE, A_POSE = "photo pose", "A-pose"
@@ -144,7 +144,7 @@ def rename(person: PersonObjects, wanted: str) -> None:
     """Gives a person (all its data) another name, if that is free."""
     old = person.collection.name
     new = _free_name(wanted)
-    blocks = [person.collection, person.photo_pose, person.a_pose]
+    blocks = [person.collection, *actions_of(person.armature)]
     for obj in (person.armature, person.mesh, person.body):
         if obj is not None:
             blocks += [obj, obj.data]
@@ -158,7 +158,7 @@ def rename(person: PersonObjects, wanted: str) -> None:
 def remove(collection: bpy.types.Collection) -> None:
     """Takes a person out of the file, with all that only this person uses."""
     objects = list(collection.objects)
-    actions = {a for o in objects for a in poses_of(o) if a is not None}
+    actions = {a for o in objects for a in actions_of(o)}
     datas = {o.data for o in objects if o.data is not None}
     materials = {m for d in datas for m in getattr(d, "materials", ()) if m is not None}
     images = {n.image for m in materials if m.node_tree for n in m.node_tree.nodes if getattr(n, "image", None)}

@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 
 from ..neural.contract.job import JobOptions
-from . import engine, jobs, person, preferences, progress, properties, result, scene
+from . import engine, jobs, person, preferences, progress, properties, result, scene, sequence
 from .checkpoint import Import
 from .jobs import DONE, FAILED, Job, Queue
 from .setup import Setup
@@ -63,7 +63,13 @@ class Session:
 
     def _build(self, job: Job) -> None:
         """A finished job becomes objects in the current scene."""
-        made = scene.build(result.load(job.folder))
+        person_ = result.load(job.folder)
+        made = scene.build(person_)
+        try:
+            sequence.add(job.folder, person_, made)           # no cache file: nobody would know where to keep it
+        except BaseException:
+            scene.remove(made.collection)
+            raise
         if job.replaces and job.replaces in bpy.data.collections:
             scene.remove(bpy.data.collections[job.replaces])
             scene.rename(made, job.replaces)

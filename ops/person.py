@@ -16,6 +16,7 @@ class LIKENESS_OT_pose(bpy.types.Operator):
     pose: EnumProperty(name="Pose", items=(
         ("PHOTO", "Photo", "The pose of the photo"),
         ("A", "A-Pose", "Arms hang at an angle: for clothes and games"),
+        ("MOTION", "Motion", "The motion of the sequence"),
         ("REST", "T-Pose", "The rest pose, without an Action: for SMPL motions")))
 
     @classmethod
@@ -25,11 +26,11 @@ class LIKENESS_OT_pose(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         armature = person.armature_of(context.object)
         photo, a_pose = person.poses_of(armature)
-        action = {"PHOTO": photo, "A": a_pose, "REST": None}[self.pose]
+        action = {"PHOTO": photo, "A": a_pose, "MOTION": person.motion_of(armature), "REST": None}[self.pose]
         if action is None and self.pose != "REST":
             self.report({"ERROR"}, "The Action of this pose was deleted. Run the photo again.")
             return {"CANCELLED"}
-        rig.apply_pose(armature, action)
+        rig.apply_pose(armature, action, context.scene.frame_current if self.pose == "MOTION" else rig.KEY_FRAME)
         return {"FINISHED"}
 
 

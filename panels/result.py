@@ -29,6 +29,9 @@ class LIKENESS_PT_person(InTab, bpy.types.Panel):
         row.scale_y = 1.2
         action = armature.animation_data.action if armature.animation_data else None
         photo, a_pose = person.poses_of(armature)
+        motion = person.motion_of(armature)
+        if motion is not None:
+            row.operator("likeness.pose", text="Motion", depress=action is not None and action == motion).pose = "MOTION"
         for pose, text, active in (("PHOTO", "Photo", action is not None and action == photo),
                                    ("A", "A-Pose", action is not None and action == a_pose),
                                    ("REST", "T-Pose", action is None)):

@@ -15,8 +15,11 @@ PART, OLD = ".likeness-part", ".likeness-old"
 
 
 def sha256_of(file: Path) -> str:
-    """Of a file's content; "" when it cannot be read."""
+    """Of a file's content; of a folder's files by name, size and time; "" when it cannot be read."""
     try:
+        if file.is_dir():
+            rows = sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in os.scandir(file) if f.is_file())
+            return hashlib.sha256(repr(rows).encode()).hexdigest()
         with open(file, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except (OSError, ValueError):

@@ -105,9 +105,12 @@ def _check(row: Row) -> None:
 
 
 def seen(photo: Path) -> tuple[int | None, int | None]:
-    """(bytes, time of change) of a file; (None, None) when it is not there."""
+    """(bytes, time of change) of a file, or of all files in a folder together; (None, None) when it is not there."""
     try:
         stat = photo.stat()
+        if photo.is_dir():
+            inside = [f.stat() for f in os.scandir(photo) if f.is_file()]
+            return sum(s.st_size for s in inside), max((s.st_mtime_ns for s in inside), default=stat.st_mtime_ns)
     except (OSError, ValueError):
         return None, None
     return stat.st_size, stat.st_mtime_ns
