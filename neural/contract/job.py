@@ -118,7 +118,8 @@ class JobOptions:
         return PRESETS[self.preset]
 
     def to_json(self) -> dict:
-        return asdict(self)
+        """As JSON gives it back: lists, no tuples."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @staticmethod
     def from_json(data: dict) -> "JobOptions":
