@@ -32,6 +32,11 @@ TEXTURE_ITEMS = (
     ("refinetex", "RefineTex", "A network invents the colours of what the photo does not show"),
     ("mirror", "Mirrored", "No network: colours of the front, of the other side and of the garments, continued"),
 )
+SEQUENCE_ITEMS = (
+    ("none", "Photos of People", "Each photo becomes a person of its own"),
+    ("animated", "Frames, Animated", "The photos are frames of one person: one textured, rigged character with the motion as an Action"),
+    ("per-frame", "Frames, a Mesh Each", "The photos are frames of one person: a mesh for every frame, each shown at its frame"),
+)
 CHECKPOINT_ITEMS = (
     ("2k2k", "2K2K", "Han et al., CVPR 2023, second phase of its training. Choose the depth '2K2K' to use it"),
     ("texformer", "Texformer", "Xu and Loy, ICCV 2021. It is checked and kept, but this version does not use it yet"),
@@ -87,6 +92,7 @@ class LIKENESS_PG_state(bpy.types.PropertyGroup):
     """The running job, the queue, the running task (set-up of the engine, import of a checkpoint), the last error."""
 
     options: PointerProperty(type=LIKENESS_PG_options)
+    sequence: EnumProperty(name="A Folder Is", description="What the pictures of a folder are", items=SEQUENCE_ITEMS, default="none")
     jobs: CollectionProperty(type=LIKENESS_PG_job)
     active_job: IntProperty()
     running: BoolProperty()

@@ -64,15 +64,15 @@ class QueueRunner:
     windowed = False   # set by invoke: a person is looking, so do not block
     _timer = None
 
-    def begin(self, context: bpy.types.Context, photos: list, nothing: str, replaces: str = "", skip: bool = False) -> set[str]:
+    def begin(self, context: bpy.types.Context, photos: list, nothing: str, replaces: str = "", skip: bool = False, **changes) -> set[str]:
         """Runs the photos with the operator's own options; without any photo, `nothing` is what the person is told.
 
-        skip: leave out photos that are in the scene, or wait, with the same options already."""
+        skip: leave out photos that are in the scene, or wait, with the same options already. changes: of JobOptions."""
         if not photos:
             self.report({"ERROR"}, nothing)
             return {"CANCELLED"}
         try:
-            options = options_of(self)
+            options = replace(options_of(self), **changes).checked()
         except OptionError as exc:
             return self.refuse(exc)
         current, known = session.get(), {}

@@ -74,7 +74,10 @@ def _draw_import(layout: bpy.types.UILayout, context: bpy.types.Context, state) 
     header.label(text="Options")
     if body is not None:
         draw_options(body.column(), state.options)
-        body.operator("likeness.import_sequence", icon="FILE_FOLDER", text="Import Folder")
+        folder = body.column()
+        folder.use_property_split, folder.use_property_decorate = True, False
+        folder.prop(state, "sequence")
+        body.operator("likeness.import_sequence", icon="FILE_FOLDER", text="Import Folder" if state.sequence == "none" else "Import Sequence")
 
 
 def _draw_running(layout: bpy.types.UILayout, context: bpy.types.Context, state) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import figure as synthetic
+from test_operators import engine, photo  # noqa: F401  fixtures
 
 NUMBERS = np.array([10, 11, 12, 14, 15])
 """13 is missing in the source."""
@@ -163,3 +164,62 @@ def test_a_motion_that_is_none_is_refused(job, empty, load, change):
     made = load("addon.scene").build(person)
     with pytest.raises(load("neural.contract.errors").InternalError):
         load("addon.sequence").add(folder, person, made)
+
+
+def test_a_folder_of_frames_is_one_job(engine, photo, tmp_path):  # noqa: F811
+    for name in ("f1.jpg", "f2.jpg", "f10.jpg"):
+        photo(name)
+    call = bpy.ops.likeness.import_sequence
+    assert call(directory=str(tmp_path), preset="draft", sequence="animated", fps=30) == {"FINISHED"}
+    job = engine.get().queue.jobs[0]
+    assert len(engine.get().queue.jobs) == 1 and job.photo == tmp_path
+    assert (job.options.sequence, job.options.fps, job.options.frames) == ("animated", 30, ())
+    assert call(directory=str(tmp_path), preset="draft", sequence="animated", fps=30) == {"FINISHED"}
+    assert [j.state for j in engine.get().queue.jobs] == ["DONE", "SKIPPED"]
+    photo("f11.jpg")                                            # another folder now
+    call(directory=str(tmp_path), preset="draft", sequence="animated", fps=30)
+    assert engine.get().queue.jobs[-1].state == "DONE"
+    call(directory=str(tmp_path), files=[{"name": "f2.jpg"}, {"name": "f10.jpg"}, {"name": "f1.jpg"}], preset="draft", sequence="per-frame")
+    assert engine.get().queue.jobs[-1].options.frames == ("f1.jpg", "f2.jpg", "f10.jpg")
+
+
+def test_a_video_is_a_sequence_by_itself_and_two_are_none(engine, tmp_path):  # noqa: F811
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"frames")
+    assert bpy.ops.likeness.import_sequence(directory=str(tmp_path), files=[{"name": "a.mp4"}], preset="draft") == {"FINISHED"}
+    job = engine.get().queue.jobs[0]
+    assert (job.photo.name, job.options.sequence) == ("a.mp4", "animated")
+    with pytest.raises(RuntimeError, match="no one sequence"):
+        bpy.ops.likeness.import_sequence(directory=str(tmp_path), files=[{"name": "a.mp4"}, {"name": "b.mp4"}], preset="draft")
+
+
+def test_the_command_line_takes_folders_videos_and_pictures(load, tmp_path):
+    arguments, wrong = load("addon.arguments"), load("neural.contract.errors").OptionError
+    import argparse
+    parser = argparse.ArgumentParser()
+    arguments.add_batch_options(parser)
+    arguments.add_job_options(parser)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for n in (1, 2, 10):
+            (tmp_path / folder / f"{n}.png").write_bytes(b"x")
+
+    def asked(*given: str):
+        return arguments.request(parser.parse_args([*given, "--sequence", "animated", "--fps", "12"]), tmp_path / "out")
+
+    both = asked(str(tmp_path / "a"), str(tmp_path / "v.mov"))
+    assert list(both.photos) == [tmp_path / "a", tmp_path / "v.mov"] and (both.options.fps, both.options.frames) == (12.0, ())
+    some = asked(str(tmp_path / "a/10.png"), str(tmp_path / "a/2.png"))
+    assert list(some.photos) == [tmp_path / "a"] and some.options.frames == ("2.png", "10.png")
+    for given in ([str(tmp_path / "a/1.png"), str(tmp_path / "b/1.png")], [str(tmp_path / "a"), str(tmp_path / "a/none")], [str(tmp_path)]):
+        with pytest.raises(wrong):
+            asked(*given)
+
+
+def test_a_batch_knows_a_folder_that_has_changed(load, tmp_path):
+    files, journal = load("neural.contract.files"), load("neural.contract.journal")
+    (tmp_path / "1.png").write_bytes(b"one")
+    before, seen = files.sha256_of(tmp_path), journal.seen(tmp_path)
+    assert before and seen == journal.seen(tmp_path) and seen[0] == 3
+    (tmp_path / "2.png").write_bytes(b"two")
+    assert files.sha256_of(tmp_path) != before and journal.seen(tmp_path) != seen
