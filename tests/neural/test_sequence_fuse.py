@@ -115,7 +115,7 @@ def test_coverage_grows_with_views_and_no_background_bleeds_in(ball):
     seen = fused.confidence[ball.at.row, ball.at.column] == 255
     true = _colour(ball.at.interpolate(ball.points, ball.faces))
     off = np.abs(fused.albedo[ball.at.row, ball.at.column].astype(float) - true)[seen].max(1)
-    assert np.quantile(off, 0.99) < 10 and (off > 25).mean() < 0.002             # white would be off by 60 to 220
+    assert np.quantile(off, 0.99) < 12 and (off > 25).mean() < 0.002             # white would be off by 60 to 220
 
 
 def test_a_darker_view_is_brought_to_the_best_ones_exposure(ball):
