@@ -2,8 +2,8 @@
 
     python -m evaluate.sequence FILM... [--views] [--out FILE.json]
 
-acceleration error (Kanazawa et al. 2019, m/s2), MPJPE (pelvis on pelvis) and PA-MPJPE (mm), root error (mm, against the mean offset: one camera
-does not show distance), all at the true height; with --views also the share of the surface that is textured from pictures, by number of views.
+acceleration error (Kanazawa et al. 2019, m/s2), MPJPE (pelvis on pelvis) and PA-MPJPE (mm), how far feet slide from frame to frame against the
+truth (mm), root error (mm, against the mean offset: one camera does not show distance), all at the true height; with --views also the share of the surface that is textured from pictures, by number of views.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from neural.body.lift import lifter
 from neural.context import Context
 from neural.contract.errors import LikenessError
 from neural.contract.job import JobOptions
+from neural.contract.joints import JOINT
 from neural.models import Models
 from neural.pipeline import Pipeline
 from neural.sequence.fit import fit_sequence
@@ -31,6 +32,9 @@ from neural.sequence.watch import watch
 from neural.stages.s03_body import evidence_of
 
 from .metrics.align import procrustes
+
+
+FEET = [JOINT[f"{side}_{name}"] for side in ("left", "right") for name in ("ankle", "foot")]
 
 
 def joints_of(model, poses, betas, translations, height_m: float) -> np.ndarray:
@@ -51,6 +55,7 @@ def errors(joints: np.ndarray, truth: np.ndarray, fps: float) -> dict[str, float
     return {"acceleration_m_s2": float(np.linalg.norm(second(joints) - second(truth), axis=2).mean()),
             "mpjpe_mm": 1000 * float(np.linalg.norm(own(joints) - own(truth), axis=2).mean()),
             "pa_mpjpe_mm": 1000 * float(np.mean(aligned)),
+            "slide_mm": 1000 * float(np.linalg.norm(np.diff(joints[:, FEET] - truth[:, FEET], axis=0), axis=2).mean()),
             "root_mm": 1000 * float(np.linalg.norm(root - root.mean(0), axis=1).mean())}
 
 
