@@ -46,7 +46,11 @@ def _rename(armature: bpy.types.Object, names: dict[str, str]) -> None:
 def _selected(objects: list[bpy.types.Object]) -> Iterator[None]:
     layer = bpy.context.view_layer
     before, active = [o for o in layer.objects if o.select_get()], layer.objects.active
+    hidden = [o for o in objects if o.hide_viewport]            # what is hidden cannot be selected
     try:
+        for obj in hidden:
+            obj.hide_viewport = False
+        layer.update()
         for obj in layer.objects:
             obj.select_set(obj in objects)
         layer.objects.active = objects[0]
@@ -55,6 +59,8 @@ def _selected(objects: list[bpy.types.Object]) -> Iterator[None]:
         for obj in layer.objects:
             obj.select_set(obj in before)
         layer.objects.active = active
+        for obj in hidden:
+            obj.hide_viewport = True
 
 
 def write(path: Path, armatures: list[bpy.types.Object], convention: str = "SMPL") -> None:

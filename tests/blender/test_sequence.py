@@ -150,6 +150,8 @@ def test_a_cache_holds_every_frame(job, empty, load, tmp_path):
         camera = np.einsum("vij,vj->vi", blend[:, :3, :3], arrays["vertices"].astype(float)) + blend[:, :3, 3]
         assert np.abs(_vertices(obj) - (camera @ m[:3, :3].T + m[:3, 3])).max() < 1e-3
     assert obj.data.materials and not bpy.data.objects["figure"].visible_get()
+    load("addon.export").write(tmp_path / "person.glb", [bpy.data.objects["figure_rig"]])
+    assert (tmp_path / "person.glb").stat().st_size > 50_000 and not bpy.data.objects["figure"].visible_get()
 
 
 @pytest.mark.parametrize("change", [{"mode": np.array("film")}, {"camera_from_rest": np.zeros((5, 3, 4, 4))}, {"numbers": np.array([3, 2, 1, 4, 5])},
