@@ -13,8 +13,13 @@ import cv2
 import numpy as np
 
 from ..contract.frames import Camera
-from .layers import CHAIN_OF_PIECE, CHAINS
+from .layers import CHAIN_OF_PIECE, CHAINS, PIECES
 
+FOREARMS = tuple(PIECES.index(f"{side}_forearm") + 1 for side in ("left", "right"))
+"""With their hands. Beside an upper arm the prediction keeps its say: it is right more often than the body."""
+
+SLIVER = 0.001    # body heights (2 mm): what is narrower than twice this is a border drawn a little differently, no dispute
+SHOULDER = 0.08   # body heights (14 cm) around a shoulder arm and trunk are one: where one ends is a matter of words
 BORDER = 0.006    # body heights (1 cm) around disputed pixels that follow the body too
 FEATHER = 0.004   # body heights: standard deviation of the way back to the prediction
 REACH = 0.03      # body heights (5 cm): the distance of a limb is its mean within about this
@@ -33,17 +38,21 @@ class Settled:
 
 
 def settled(depth: np.ndarray, normals: np.ndarray, piece: np.ndarray, body_depth: np.ndarray, body_normals: np.ndarray,
-            body_owner: np.ndarray, camera: Camera, height: float) -> Settled:
-    """One side. depth, body_depth (S, S) metres, NaN outside; normals, body_normals (S, S, 3) unit; piece (S, S) uint8 as in Settled,
+            body_owner: np.ndarray, camera: Camera, height: float, shoulders: np.ndarray | None = None) -> Settled:
+    """One side. shoulders (K, 2) pixels: the shoulders' joints. depth, body_depth (S, S) metres, NaN outside; normals, body_normals (S, S, 3) unit; piece (S, S) uint8 as in Settled,
     body_owner (S, S) index into layers.PIECES, -1 = none; height: of the body, metres."""
     both = np.isfinite(depth) & np.isfinite(body_depth) & (piece > 0) & (body_owner >= 0)
     ours = np.where(both, CHAIN_OF_PIECE[piece], -1)
     theirs = np.where(both, CHAIN_OF_PIECE[np.where(both, body_owner + 1, 0)], -1)
-    disputed = both & (ours != theirs)
+    pixels = height * camera.fy / float(np.median(depth[both])) if both.any() else 1.0
+    lower = np.isin(piece, FOREARMS) | np.isin(np.where(both, body_owner + 1, 0), FOREARMS)
+    disputed = _broad(both & lower & (ours != theirs), SLIVER * pixels)
+    for x, y in () if shoulders is None else shoulders:
+        cv2.circle(disputed, (int(x), int(y)), int(SHOULDER * pixels), 0, -1)
+    disputed = disputed > 0
     nothing = Settled(depth.astype(np.float32), piece, np.zeros(depth.shape, np.float32), np.zeros((*depth.shape, 3), np.float32))
     if not disputed.any():
         return nothing
-    pixels = height * camera.fy / float(np.median(depth[both]))
     soft = max(FEATHER * pixels, 0.8)
     band = _grown(disputed, BORDER * pixels) & both
     share = np.maximum(cv2.GaussianBlur(_grown(band, 2 * soft).astype(np.float32), (0, 0), soft), band) * both
@@ -56,6 +65,13 @@ def settled(depth: np.ndarray, normals: np.ndarray, piece: np.ndarray, body_dept
     mixed = (1 - share[..., None]) * normals + share[..., None] * body_normals
     mixed = np.where(share[..., None] > 0, mixed / np.maximum(np.linalg.norm(mixed, axis=-1, keepdims=True), 1e-6), 0).astype(np.float32)
     return Settled(out, np.where(band, body_owner + 1, piece).astype(np.uint8), share, mixed)
+
+
+def _broad(area: np.ndarray, pixels: float) -> np.ndarray:
+    """uint8 0 or 1: the area less what no disc of this radius fits into."""
+    radius = int(round(pixels))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
+    return cv2.morphologyEx(area.astype(np.uint8), cv2.MORPH_OPEN, disc) if radius else area.astype(np.uint8)
 
 
 def _grown(area: np.ndarray, pixels: float) -> np.ndarray:

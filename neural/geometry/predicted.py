@@ -85,7 +85,8 @@ def sides(person, body, front: np.ndarray, back: np.ndarray, normal_front: np.nd
     front, back = _apart(*(integrated(z, n, mask, camera, device=device) for z, n in ((front, normal_front), (back, normal_back))), mask)
     posed, height = nudged(person, body), max(body.height_m, 0.3)
     front, back = turned_in(front, back, person.inside, TURN * height, camera.fx)
-    near, far = (settled(z, n, owners(z, n, mask, camera, posed, height), *there, camera, height) for z, n, there in
+    shoulders = camera.project(posed.joints[[JOINT["left_shoulder"], JOINT["right_shoulder"]]].astype(np.float64))
+    near, far = (settled(z, n, owners(z, n, mask, camera, posed, height), *there, camera, height, shoulders) for z, n, there in
                  ((front, normal_front, (inflated.front, inflated.normal_front, inflated.owner_front)),
                   (back, normal_back, (inflated.back, inflated.normal_back, inflated.owner_back))))
     return Sides(*_apart(near.depth, far.depth, mask), near.piece, far.piece, near.normals, far.normals)
