@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from neural.body.fit import fit
-from neural.body.lift import lifter
 from neural.context import Context
 from neural.contract.errors import LikenessError
 from neural.contract.job import JobOptions
@@ -29,7 +28,6 @@ from neural.sequence.frames import open_frames
 from neural.sequence.observe import voted
 from neural.sequence.run import _whole
 from neural.sequence.watch import watch
-from neural.stages.s03_body import evidence_of
 
 from .metrics.align import procrustes
 
