@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt
 
 from ..contract.joints import JOINT
 from .compose import Composed
-from .disputed import settled
+from .disputed import in_profile, settled
 from .face_relief import apply_face, with_face
 from .integrate import integrated
 from .nudge import nudged
@@ -86,9 +86,13 @@ def sides(person, body, front: np.ndarray, back: np.ndarray, normal_front: np.nd
     posed, height = nudged(person, body), max(body.height_m, 0.3)
     front, back = turned_in(front, back, person.inside, TURN * height, camera.fx)
     shoulders = camera.project(posed.joints[[JOINT["left_shoulder"], JOINT["right_shoulder"]]].astype(np.float64))
-    near, far = (settled(z, n, owners(z, n, mask, camera, posed, height), *there, camera, height, shoulders) for z, n, there in
-                 ((front, normal_front, (inflated.front, inflated.normal_front, inflated.owner_front)),
-                  (back, normal_back, (inflated.back, inflated.normal_back, inflated.owner_back))))
+    pieces = [owners(z, n, mask, camera, posed, height) for z, n in ((front, normal_front), (back, normal_back))]
+    if in_profile(shoulders, camera.fx * height / float(np.nanmedian(front[mask]))):
+        nowhere = np.zeros((0, 0, 0), np.float32)
+        return Sides(front, back, *pieces, nowhere, nowhere)
+    near, far = (settled(z, n, piece, *there, camera, height, shoulders) for z, n, piece, there in
+                 ((front, normal_front, pieces[0], (inflated.front, inflated.normal_front, inflated.owner_front)),
+                  (back, normal_back, pieces[1], (inflated.back, inflated.normal_back, inflated.owner_back))))
     return Sides(*_apart(near.depth, far.depth, mask), near.piece, far.piece, near.normals, far.normals)
 
 

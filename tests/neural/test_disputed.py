@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neural.contract.frames import Camera
-from neural.geometry.disputed import settled
+from neural.geometry.disputed import in_profile, settled
 from neural.geometry.layers import PIECES
 
 SIDE, HEIGHT, BELLY, ARM = 256, 1.7, 3.0, 2.8
@@ -62,3 +62,8 @@ def test_an_arm_that_only_the_body_has_takes_the_belly_s_distance():
     inner = out.piece == FOREARM + 1
     assert inner.sum() > 3000 and np.abs(out.depth[inner] - 3.0).max() < 2e-3
     assert np.abs(out.depth[out.piece == TORSO + 1] - BELLY).max() < 2e-3
+
+
+def test_a_side_view_is_known_by_its_shoulders():
+    assert in_profile(np.array([[100.0, 50], [110, 52]]), 800) and not in_profile(np.array([[100.0, 50], [300, 52]]), 800)
+    assert not in_profile(np.array([[300.0, 50], [100, 52]]), 800)          # from behind
