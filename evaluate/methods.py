@@ -23,7 +23,6 @@ from .render.picture import Shot, true_maps
 from .truth import Truth
 
 
-
 @dataclass(frozen=True)
 class Row:
     """What differs from what ships: JobOptions.depth and texture ("": as asked for), and the last of 2K2K's networks that runs."""

@@ -26,7 +26,7 @@ from neural.pipeline import Pipeline
 from neural.sequence.fit import fit_sequence
 from neural.sequence.frames import open_frames
 from neural.sequence.observe import voted
-from neural.sequence.run import _whole
+from neural.sequence.run import whole_evidence
 from neural.sequence.watch import watch
 
 from .metrics.align import procrustes
@@ -67,7 +67,7 @@ def motion(film: Path) -> dict:
     if any(o is None for o in watched.seen):
         raise LikenessError("evaluate.film", "The person was not found in every frame of this film.", "Take another seed.")
     bare = voted([o.bare for o in watched.seen])
-    found = fit_sequence(model, [lambda o=o, v=v: _whole(o, v) for o, v in zip(watched.seen, bare)], frames.times, watched.score)
+    found = fit_sequence(model, [lambda o=o, v=v: whole_evidence(o, v) for o, v in zip(watched.seen, bare)], frames.times, watched.score)
     alone = [fit(model, o.evidence()) for o in watched.seen]
     single = joints_of(model, [f.pose for f in alone], [f.betas for f in alone], [f.translation for f in alone], height)
     whole = joints_of(model, found.poses, [found.betas] * len(frames), found.translations, height)

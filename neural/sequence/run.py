@@ -75,7 +75,7 @@ class Sequence:
     def _fit(self, step: Callable[[float], None]) -> SequenceFit:
         observed = [self.watched.seen[k] for k in self.rows]
         bare = voted([None if o is None else o.bare for o in observed])       # the questions need no mask
-        calls = [None if o is None else (lambda o=o, v=v: _whole(o, v)) for o, v in zip(observed, bare)]
+        calls = [None if o is None else (lambda o=o, v=v: whole_evidence(o, v)) for o, v in zip(observed, bare)]
         times = self.frames.times[self.rows]
         found = fit_sequence(self.model, calls, times, self.watched.score[self.rows],
                              step=lambda done, of: (step(done / of), self.context.check()))
@@ -211,7 +211,7 @@ class Sequence:
         return result
 
 
-def _whole(observed, answers: Evidence) -> Evidence:
+def whole_evidence(observed, answers: Evidence) -> Evidence:
     """The frame's evidence with the voted answers."""
     full = observed.evidence()
     return replace(answers, mask=full.mask, inside=full.inside)

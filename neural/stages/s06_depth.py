@@ -49,8 +49,8 @@ class Depths:
 
 def fine_depth(person: Person, body: Body, coarse: Coarse, normals: Normals, nets, context: Context) -> Depths:
     """Depth on the full canvas. Method `2k2k(...)`, where s04's was: low frequencies of the high-resolution network, detail of the
-    normals; `+body-limbs`: hands, feet and forearms at the fitted body's distance, and the
-    body wherever both disagree about arms. `body-prior`: the inflated body (`+face`, `+shading`: see s05).
+    normals; `+body-limbs`: hands, feet and forearms at the fitted body's distance;
+    `+body-arms`: the body where both disagree about a forearm or hand. `body-prior`: the inflated body (`+face`, `+shading`: see s05).
 
     Raises SurfaceError when nothing of the person is left.
     """
@@ -94,6 +94,8 @@ def _networks(person: Person, body: Body, normals: Normals, model, context: Cont
         method += "+body-limbs"
     inflated = compose(figure.prior_of(person, body, context), person.camera, person.mask, person.inside)
     done = sides(person, body, front, back, normals.front, normals.back, mask, inflated, model.device)
+    if done.settled_front.any() or done.settled_back.any():
+        method += "+body-arms"
     context.step(1, 1)
     return Depths(done.front, done.back, mask, np.where(mask, np.clip(trust, 0, 1), 0).astype(np.float32), method, (model.file,),
                   done.piece_front, done.piece_back, done.settled_front, done.settled_back)

@@ -244,7 +244,7 @@ def test_the_report_says_that_networks_ran(done):
     assert report == json.loads((out / "report.json").read_text("utf-8")) and report["ok"]
     for stage in report["stages"][3:6]:
         assert stage["weights"] == ["two_k.safetensors"]
-    assert [s["method"] for s in report["stages"][3:6]] == ["2k2k(compact)", "2k2k(compact)+face", "2k2k(compact)+body-limbs"]
+    assert [s["method"] for s in report["stages"][3:6]] == ["2k2k(compact)", "2k2k(compact)+face", "2k2k(compact)+body-limbs+body-arms"]
     assert report["mesh"]["watertight"] and "surface.limb-lost" not in [w["code"] for w in report["warnings"]]
 
 

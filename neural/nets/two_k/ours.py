@@ -168,10 +168,14 @@ NEAR = 9
 """Coarse pixels round the person that are worked on too: as far as the steps see, so that nothing changes on the person."""
 
 
+def covered(inputs, side: int) -> Tensor:
+    """(B, c, c) bool: where each person's matte or body is."""
+    return torch.maximum(F.adaptive_max_pool2d(inputs.matte, side), F.adaptive_max_pool2d(inputs.body.hit, side))[:, 0] > 0.02
+
+
 def person_near(inputs, side: int) -> np.ndarray:
     """(c, c) bool: the coarse pixels near anybody's matte or body; all when there is nobody."""
-    there = torch.maximum(F.adaptive_max_pool2d(inputs.matte, side), F.adaptive_max_pool2d(inputs.body.hit, side)).amax((0, 1))
-    near = F.max_pool2d((there > 0.02).float()[None], 2 * NEAR + 1, 1, NEAR)[0] > 0
+    near = F.max_pool2d(covered(inputs, side).any(0).float()[None], 2 * NEAR + 1, 1, NEAR)[0] > 0
     return (near if near.any() else torch.ones_like(near)).cpu().numpy()
 
 
@@ -184,7 +188,7 @@ def whereabouts(inputs, side: int, multiple: int) -> list[tuple[slice, Box]]:
     the canvas in the mean; a GPU takes all at once, in a box that holds them all. All of the canvas where nobody is, and for meta tensors."""
     if inputs.matte.is_meta:
         return [(slice(0, len(inputs.matte)), (0, side, 0, side))]
-    there = torch.maximum(F.adaptive_max_pool2d(inputs.matte, side), F.adaptive_max_pool2d(inputs.body.hit, side))[:, 0] > 0.02
+    there = covered(inputs, side)
     people = [slice(k, k + 1) for k in range(len(there))] if there.device.type == "cpu" else [slice(0, len(there))]
     return [(p, _box(there[p].any(0).cpu().numpy(), multiple)) for p in people]
 
