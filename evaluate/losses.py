@@ -33,7 +33,7 @@ from .run import LONG_SIDE
 from .suite import Item, read_suite
 from .truth import MeasureConfig, Shape, Truth, prepare
 
-STEPS = {"screened_poisson": "Poisson", "closed_manifold": "repair", "decimate": "decimation", "separate_parts": "limb cut",
+STEPS = {"screened_poisson_apart": "Poisson", "closed_manifold": "repair", "decimate": "decimation", "separate_parts": "limb cut",
          "carry_back": "arms brought back"}
 """Functions of stages.s09_surface and what their results are called here."""
 

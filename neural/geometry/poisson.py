@@ -40,7 +40,7 @@ def screened_poisson(xyz: np.ndarray, normals: np.ndarray, depth: int, point_wei
             depth=depth, fulldepth=5, cgdepth=0, scale=1.1, samplespernode=samples_per_node, pointweight=point_weight,
             iters=8, confidence=weight is not None, preclean=False, threads=THREADS)
     except ml.PyMeshLabException as exc:
-        if "memory" in str(exc).lower():
+        if "memory" in str(exc).lower() or "bad_alloc" in str(exc):
             raise MemoryError(str(exc)) from exc
         return np.zeros((0, 3)), np.zeros((0, 3), np.int64)
     mesh = meshes.current_mesh()

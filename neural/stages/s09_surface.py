@@ -15,7 +15,7 @@ from ..geometry.normals import vertex_normals
 from ..geometry.nudge import nudged
 from ..geometry.opening import Opening, Shares, carry_back, open_pose, shares
 from ..geometry.part_cut import separate_parts
-from ..geometry.poisson import screened_poisson
+from ..geometry.poisson_apart import screened_poisson_apart
 from ..geometry.repair import closed_manifold
 from ..geometry.sampling import thin_out
 from ..geometry.stitch import stitch
@@ -135,14 +135,15 @@ def _poisson(person: Person, body: Body, points: Points, opening: Opening | None
         xyz, normals, moved = shares(opening, nudged(person, body), xyz, normals, points.piece[keep][chosen])
     context.step(1, 4)
     weight = points.weight[keep][chosen] if len(points.weight) == len(points.xyz) else None
-    vertices, faces = screened_poisson(xyz, normals, depth, weight=weight)
+    vertices, faces = screened_poisson_apart(xyz, normals, depth, weight, context.check)
     piece = points.piece[keep][chosen] if len(points.piece) == len(points.xyz) else np.zeros(0, np.uint8)
     tied = tie_points(vertices, faces, xyz, normals, piece, body.height_m, cell) if len(faces) and body is not None else None
     if tied is not None:
         context.check()
         more, turned, stay = tied
         weight = None if weight is None else np.concatenate([weight[stay], np.ones(len(more))])
-        vertices, faces = screened_poisson(np.concatenate([xyz[stay], more]), np.concatenate([normals[stay], turned]), depth, weight=weight)
+        vertices, faces = screened_poisson_apart(np.concatenate([xyz[stay], more]), np.concatenate([normals[stay], turned]), depth, weight,
+                                                 context.check)
         context.warn("surface.limb-tied", "A part of a limb that nothing in the photo shows was bridged by a plain tube.")
     return vertices, faces, _Carried(moved, cell, tied is not None)
 

@@ -1,0 +1,108 @@
+"""Screened Poisson in a short-lived process of its own (`python -m neural.geometry.poisson_apart`, npz in, npz out).
+
+pymeshlab 2025.7 keeps 8 to 60 MB at each call, whatever is freed (meshlab issue 1554), and gives Python's lock back only at
+the end. Here its memory goes with its process, a cancelled photo ends at once, and if the library dies it alone does. That
+costs 0.4 s a photo.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+
+from .. import memory
+from ..contract.errors import EngineError, SurfaceError
+from .poisson import screened_poisson
+
+LONGEST_S = 1800.0
+LOOK_S = 0.1
+_HIDDEN = {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
+_REMEDY = "Close other programs (it may have lacked memory) and try again, with a smaller preset or the stitched surface."
+
+
+def screened_poisson_apart(xyz: np.ndarray, normals: np.ndarray, depth: int, weight: np.ndarray | None = None,
+                           check: Callable[[], None] = lambda: None) -> tuple[np.ndarray, np.ndarray]:
+    """poisson.screened_poisson with the same arguments and the same result, bit for bit.
+
+    check: called every LOOK_S seconds; what it raises (CancelledError) ends the process. Raises EngineError where pymeshlab cannot be
+    loaded or its process cannot be started, MemoryError, SurfaceError surface.library where pymeshlab has died or takes over LONGEST_S.
+    """
+    given = io.BytesIO()
+    np.savez(given, xyz=xyz, normals=normals, depth=depth, **({} if weight is None else {"weight": weight}))
+    status, answer, said = _run([sys.executable, "-s", "-m", __name__], given.getvalue(), check)
+    if status in (-signal.SIGTERM, -getattr(signal, "SIGKILL", 9)):        # the system's way to say that memory is out
+        raise MemoryError("screened Poisson was ended by the system")
+    if status:
+        raise SurfaceError("surface.library", f"The surface library has stopped (exit status {status}).", _REMEDY, said[-4000:])
+    found = np.load(io.BytesIO(answer), allow_pickle=False)
+    memory.beside(float(found["peak_mb"]))
+    if "memory" in found:
+        raise MemoryError(str(found["memory"]))
+    if "code" in found:
+        raise EngineError(*(str(found[key]) for key in ("code", "message", "remedy", "trace")))
+    return found["vertices"], found["faces"]
+
+
+def _run(command: list[str], given: bytes | None, check: Callable[[], None]) -> tuple[int, bytes, str]:
+    """Exit status, stdout, stderr. The process does not outlive this call."""
+    root = Path(__file__).resolve().parents[2]
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONSTARTUP", "PYTHONINSPECT")}
+    try:
+        process = subprocess.Popen(command, cwd=root, env={**environment, "PYTHONPATH": str(root)}, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, **_HIDDEN)
+    except OSError as exc:
+        raise EngineError("engine.process", f"The engine could not start a process for the surface ({exc}).",
+                          "Close other programs and try again.") from exc
+    latest = time.monotonic() + LONGEST_S
+    try:
+        while True:
+            try:
+                out, said = process.communicate(given, timeout=LOOK_S)
+                return process.returncode, out, said.decode("utf-8", "replace")
+            except subprocess.TimeoutExpired:
+                given = None                            # it is on its way
+                check()
+                if time.monotonic() > latest:
+                    raise SurfaceError("surface.library", f"The surface library has not answered for {LONGEST_S / 60:.0f} minutes.", _REMEDY)
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+
+
+def _die_with_parent() -> None:
+    """Linux: when the worker is killed, this process is, too. Elsewhere it ends after its seconds of work, as nobody reads the answer."""
+    if sys.platform == "linux":
+        import ctypes
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG
+
+
+def main() -> None:
+    _die_with_parent()
+    given = np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
+    out = os.dup(1)
+    os.dup2(2, 1)                                       # what C++ prints must not get into the answer
+    weight = given["weight"] if "weight" in given else None
+    try:
+        vertices, faces = screened_poisson(given["xyz"], given["normals"], int(given["depth"]), weight=weight)
+        found = {"vertices": vertices, "faces": faces}
+    except MemoryError as exc:
+        found = {"memory": str(exc)}
+    except EngineError as exc:
+        found = {"code": exc.code, "message": exc.message, "remedy": exc.remedy, "trace": exc.trace}
+    answer = io.BytesIO()
+    np.savez(answer, peak_mb=memory.peak_mb(), **found)
+    with open(out, "wb") as file:
+        file.write(answer.getbuffer())
+
+
+if __name__ == "__main__":
+    main()
