@@ -12,9 +12,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Callable
+from typing import BinaryIO, Callable
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def screened_poisson_apart(xyz: np.ndarray, normals: np.ndarray, depth: int, wei
     return found["vertices"], found["faces"]
 
 
-def _run(command: list[str], given: bytes | None, check: Callable[[], None]) -> tuple[int, bytes, str]:
+def _run(command: list[str], given: bytes, check: Callable[[], None]) -> tuple[int, bytes, str]:
     """Exit status, stdout, stderr. The process does not outlive this call."""
     root = Path(__file__).resolve().parents[2]
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONSTARTUP", "PYTHONINSPECT")}
@@ -62,13 +63,14 @@ def _run(command: list[str], given: bytes | None, check: Callable[[], None]) -> 
         raise EngineError("engine.process", f"The engine could not start a process for the surface ({exc}).",
                           "Close other programs and try again.") from exc
     latest = time.monotonic() + LONGEST_S
+    inlet, process.stdin = process.stdin, None          # communicate() forgets the rest of its input when it is called again
+    threading.Thread(target=_pour, args=(inlet, given), daemon=True).start()
     try:
         while True:
             try:
-                out, said = process.communicate(given, timeout=LOOK_S)
+                out, said = process.communicate(timeout=LOOK_S)
                 return process.returncode, out, said.decode("utf-8", "replace")
             except subprocess.TimeoutExpired:
-                given = None                            # it is on its way
                 check()
                 if time.monotonic() > latest:
                     raise SurfaceError("surface.library", f"The surface library has not answered for {LONGEST_S / 60:.0f} minutes.", _REMEDY)
@@ -76,6 +78,14 @@ def _run(command: list[str], given: bytes | None, check: Callable[[], None]) -> 
         process.kill()
         process.communicate()
         raise
+
+
+def _pour(inlet: BinaryIO, given: bytes) -> None:
+    try:
+        with inlet:
+            inlet.write(given)
+    except OSError:                                     # it has died, which its exit status says
+        pass
 
 
 def _die_with_parent() -> None:

@@ -24,6 +24,14 @@ def ball():
     return (0.4 * n + (0.1, 0, 2)).astype(np.float32), n.astype(np.float32), np.linspace(0.2, 1, len(n))
 
 
+@pytest.fixture
+def started(monkeypatch) -> list[subprocess.Popen]:
+    """The processes that were started."""
+    found, real = [], subprocess.Popen
+    monkeypatch.setattr(poisson_apart.subprocess, "Popen", lambda *args, **kwargs: found.append(real(*args, **kwargs)) or found[-1])
+    return found
+
+
 @pytest.mark.parametrize("weighted", (False, True))
 def test_gives_the_same_bytes(ball, weighted):
     xyz, normals, weight = ball
@@ -37,6 +45,17 @@ def test_gives_the_same_bytes(ball, weighted):
     assert memory.peak_mb() > before + 20                      # pymeshlab alone takes that; a stage's report must not hide it
 
 
+def test_much_takes_long_and_is_the_same(started):
+    """More than a pipe holds, and longer than a look."""
+    n = np.random.default_rng(1).normal(size=(60000, 3))
+    n /= np.linalg.norm(n, axis=1, keepdims=True)
+    looks = []
+    vertices, faces = screened_poisson_apart(n, n, 8, check=lambda: looks.append(1))
+    wanted = screened_poisson(n, n, 8)
+    assert vertices.tobytes() == wanted[0].tobytes() and faces.tobytes() == wanted[1].tobytes()
+    assert len(looks) > 3 and len(started) == 1
+
+
 def test_nothing_is_lost_in_this_process(ball):
     """In this process every call at this depth would keep megabytes."""
     sizes = []
@@ -44,14 +63,6 @@ def test_nothing_is_lost_in_this_process(ball):
         screened_poisson_apart(ball[0], ball[1], 7)
         sizes.append(int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
     assert sizes[-1] - sizes[1] < 4, sizes
-
-
-@pytest.fixture
-def started(monkeypatch) -> list[subprocess.Popen]:
-    """The processes that were started."""
-    found, real = [], subprocess.Popen
-    monkeypatch.setattr(poisson_apart.subprocess, "Popen", lambda *args, **kwargs: found.append(real(*args, **kwargs)) or found[-1])
-    return found
 
 
 def test_a_cancelled_photo_ends_its_process(started):
