@@ -1,4 +1,4 @@
-"""s10, part: what RefineTex paints where the photo shows nothing, carried from the body's layout to the mesh and brought to the photo's light."""
+"""s10, part: what RefineTex paints where the photo shows nothing, brought to the photo's light and mixed with the fill that needs no network."""
 
 from __future__ import annotations
 
@@ -30,11 +30,29 @@ UV_PER_METRE = 0.56
 
 @dataclass(frozen=True)
 class RefinedConfig:
-    """sure: the network's confidence at which the fill without a network still has all, and nothing any more. keep: how hard a colour of the
-    network resists being changed: the correction at the border of what is seen has gone after 1 / sqrt = 22 edges."""
+    """How far the network's colours are taken, by what the fill without a network rests on there. It knows clothes well (their colours are seen at the
+    same height) and what is mirrored badly (hands, feet, ears): of both colours the mean that errs least, measured on people of
+    neither's making (train/refinetex/README.md). How sure the network is does not say which of the two is better: where it is not, the fill is
+    worse still. Only where it has no idea at all it has no say.
 
-    sure: tuple[float, float] = (0.15, 0.45)
+    garment, hair, mirrored, rest: shares; doubt: confidence at which the share is none and whole. keep: how hard a colour of the network resists being
+    changed: the correction at the border of what is seen has gone after 1 / sqrt = 22 edges."""
+
+    garment: float = 0.25
+    hair: float = 0.45
+    mirrored: float = 0.8
+    rest: float = 0.35
+    doubt: tuple[float, float] = (0.007, 0.02)
     keep: float = 0.002
+
+    def shares(self, plan: Unseen) -> np.ndarray:
+        """(V,) float."""
+        share = self.rest + plan.guide * (self.mirrored - self.rest)
+        share = share + plan.cloth * (self.garment - share)
+        return share + plan.hair * (self.hair - share)
+
+
+REFINED = RefinedConfig()
 
 
 @dataclass(frozen=True)
@@ -42,24 +60,14 @@ class Refined:
     """The network's answer, ready for baking. B = side of the body's layout, row 0 at v = 1; V vertices of the mesh.
 
     albedo    (B, B, 3) float32 sRGB 0..255, carried on beyond the charts.
-    share     (B, B) float32 [0, 1]: how far it is taken; the rest is the fill without a network.
     uv        (W, 2) float32 and uv_faces (F, 3): the mesh's places on that layout.
-    shift     (V, 3) float32: added to it, so that its low frequencies meet the photo's where that ends.
-    colour    (V, 3) float32, vertex_share (V,): at the vertices, blurred to their spacing, with `shift`.
+    change    (V, 3) float32: what the network adds to the colours of the fill without it (Unseen.colour), whose grain and weave stay.
     """
 
     albedo: np.ndarray
-    share: np.ndarray
     uv: np.ndarray
     uv_faces: np.ndarray
-    shift: np.ndarray
-    colour: np.ndarray
-    vertex_share: np.ndarray
-
-    def at(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 2) places on the layout -> colours (N, 3) without `shift`, shares (N, 1)."""
-        pixels = _pixels(uv, len(self.albedo))
-        return sample(self.albedo, pixels), sample(self.share, pixels)[:, None]
+    change: np.ndarray
 
 
 def view_of(person: Person, body: Body, normals: Normals, device: str = "cpu") -> View:
@@ -73,25 +81,25 @@ def view_of(person: Person, body: Body, normals: Normals, device: str = "cpu") -
 
 
 def refine(model, person: Person, body: Body, normals: Normals, surface: Surface, near: Closest, plan: Unseen, uv: np.ndarray, uv_faces: np.ndarray,
-           config: RefinedConfig = RefinedConfig()) -> Refined:
-    """Ask the network (models.RefineTexModel). near: closest points of the surface's vertices on the body; uv: carry_uv's."""
+           config: RefinedConfig | None = None) -> Refined:
+    """Ask the network (models.RefineTexModel). near: closest points of the surface's vertices on the body; uv: carry_uv's; config: None = REFINED."""
+    config = config or REFINED
     with torch.inference_mode():
         found = door.run(model.net, view_of(person, body, normals, model.device))
     image = found.albedo[0].permute(1, 2, 0).float().cpu().numpy() * 255
     sure = found.confidence[0, 0].float().cpu().numpy()
     size = len(image)
     charts = layout(size).charts[0].numpy() > 0
-    low, high = config.sure
+    low, high = config.doubt
     both = spread(np.concatenate([image, np.clip((sure - low) / (high - low), 0, 1)[..., None]], 2), charts)
-    image, share = np.ascontiguousarray(both[..., :3]), np.ascontiguousarray(both[..., 3])
-
     edges = mesh_edges(surface.faces)
     spacing = np.median(np.linalg.norm(np.diff(surface.vertices[edges], axis=1)[:, 0], axis=1))
     blurred = cv2.GaussianBlur(both, (0, 0), max(0.6, 0.4 * spacing * UV_PER_METRE * size))
     own = np.einsum("nk,nkc->nc", near.bary, np.asarray(body.uv, np.float64)[body.uv_faces][near.face])
     at = sample(blurred, _pixels(own, size))
-    shift = matched(plan.colour - plan.shift, at[:, :3], plan.seen, edges, config.keep)
-    return Refined(image, share, uv, uv_faces, shift, np.clip(at[:, :3] + shift, 0, 255).astype(np.float32), at[:, 3])
+    colour = np.clip(at[:, :3] + matched(plan.colour - plan.shift, at[:, :3], plan.seen, edges, config.keep), 0, 255)
+    share = (config.shares(plan) * at[:, 3])[:, None]
+    return Refined(np.ascontiguousarray(both[..., :3]), uv, uv_faces, (share * (colour - plan.colour)).astype(np.float32))
 
 
 def matched(photo: np.ndarray, painted: np.ndarray, seen: np.ndarray, edges: np.ndarray, keep: float) -> np.ndarray:

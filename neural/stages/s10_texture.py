@@ -1,4 +1,4 @@
-"""s10: the albedo atlas: photo where seen; where not, RefineTex's colours, or mirrored and diffused ones where it has no weights or is not sure."""
+"""s10: the albedo atlas: photo where seen; where not, mirrored and diffused colours, mixed with RefineTex's where it has weights."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def paint_texture(photo: Photo, person: Person, body: Body, normals: Normals, de
     colour = sample(plate.rgb, plate.at(person.camera.project(surface.vertices.astype(np.float64))))
     seen, hidden, more = plan.seen[:, None], plan.colour, {}
     if refined is not None:
-        hidden = hidden + refined.vertex_share[:, None] * (refined.colour - hidden)
+        hidden = hidden + refined.change
         more = {"body_albedo": body_albedo(refined, albedo, flat, size // 2, context.device), "method": "projection+refinetex+mirror+diffusion",
                 "weights": (model.file,)}
     result = Texture(
@@ -146,7 +146,7 @@ def _bake(points: Texels, person: Person, normals: Normals, surface: Surface, fl
     bump = np.zeros((size, size, 3), np.uint8)
     tangents = uv_tangents(surface.vertices, faces, flat.uv, flat.faces, surface.normals)
     fields = np.concatenate([surface.vertices, surface.normals, plan.guide[:, None], plan.colour, plan.shift,
-                             plan.hair[:, None], plan.cloth[:, None], *([refined.shift] if refined else [])], 1).astype(np.float32)
+                             plan.hair[:, None], plan.cloth[:, None], *([refined.change] if refined else [])], 1).astype(np.float32)
     seen_count = np.zeros(len(faces))
     map_scale = normals.front.shape[0] / person.camera.width
     for start in range(0, len(points), _PIECE):
@@ -164,18 +164,16 @@ def _bake(points: Texels, person: Person, normals: Normals, surface: Surface, fl
         mirrored = photo + along * (sample(plate.soft, pixels) - photo) + at[:, 10:13]
         cloth = at[:, 14:15] * (1 - along)
         invented = guide * mirrored + (1 - guide) * at[:, 7:10]
-        painted = np.zeros_like(guide)
         if refined is not None:
-            network, painted = refined.at(points.interpolate(refined.uv, refined.uv_faces, part))
-            invented = invented + painted * (network + at[:, 15:18] - invented)
-        sharp = np.maximum(guide * (1 - along) * (1 - painted), cloth)   # how much of the photo's own grain is left
+            invented = invented + at[:, 15:18]
+        sharp = np.maximum(guide * (1 - along), cloth)             # how much of the photo's own grain is left
         invented = invented + cloth * sample(plate.detail, pixels)[:, None]
         invented = np.clip(invented + (1 - sharp) * _grain(xyz, at[:, 13], sharp, plan), 0, 255)
         colour = seen[:, None] * photo + (1 - seen[:, None]) * invented
         row, column = points.row[part], points.column[part]
         albedo[row, column] = np.round(colour).astype(np.uint8)
         straight = seen > 0.995
-        confidence[row, column] = np.where(straight, 255, np.where(seen > 0, 96 + 144 * seen, 16 + 64 * np.maximum(guide, painted)[:, 0]))
+        confidence[row, column] = np.where(straight, 255, np.where(seen > 0, 96 + 144 * seen, 16 + 64 * guide[:, 0]))
         seen_count += np.bincount(points.face[part][straight], minlength=len(faces))
         tangent = points.interpolate(tangents, flat.faces, part)
         bump[row, column] = _bump(sample(normals.front, crop * map_scale), normal, tangent, seen)

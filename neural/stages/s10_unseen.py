@@ -1,4 +1,4 @@
-"""s10, part: which colours the unseen side takes where no network paints it, or is not sure ("projection+mirror+diffusion").
+"""s10, part: which colours the unseen side takes without a network ("projection+mirror+diffusion").
 
 Five sources, blended in the gradient domain on the mesh so that no light jump is left at their borders:
 garment    on trunk, arms and legs: the middle colour of the garment at that height (no prints, no zips), with the folds

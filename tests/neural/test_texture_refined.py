@@ -1,4 +1,4 @@
-"""s10 with RefineTex: a painted body is photographed; a network that knows its paint gives the hidden side, one that is not sure nothing."""
+"""s10 with RefineTex: a painted body is photographed; a network that knows its paint gives the hidden side, as far as it is believed."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -28,7 +28,8 @@ from neural.nets.refinetex.config import CPU, PAPER
 from neural.nets.refinetex.layout import layout
 from neural.nets.refinetex.refine import RefineTex
 from neural.pipeline import Pipeline, StageRunner
-from neural.stages.s10_refined import matched, view_of
+from neural.stages import s10_refined
+from neural.stages.s10_refined import RefinedConfig, matched, view_of
 from neural.stages.s10_texture import paint_texture
 from tests.neural.test_refinetex_compact import SIDE, SMALL, paint, photographed, truth
 
@@ -79,8 +80,18 @@ class Knows:
         return Output(guess, guess, guess)
 
 
-def painted(net, **options):
+BELIEVED = RefinedConfig(garment=1, hair=1, mirrored=1, rest=1)
+"""All colours are the network's."""
+
+
+def painted(net, config=BELIEVED, **options):
     """s10's result with that network (None: without any), and what it warned of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(s10_refined, "REFINED", config)
+        return _painted(net, options)
+
+
+def _painted(net, options):
     photo, person, body, normals, surface, _ = scene()
     said = []
     nets = net and SimpleNamespace(refinetex=lambda name: None if name == "mirror" else RefineTexModel(net, "refinetex.safetensors", "cpu"))
@@ -142,6 +153,20 @@ def test_a_network_that_is_not_sure_changes_nothing(without):
     torch.manual_seed(0)
     untrained, _ = painted(Compact(TINY).for_inference())
     assert np.abs(untrained.albedo.astype(int) - without.albedo).mean() < 0.5
+
+
+def test_shares_are_those_of_the_places(known, without):
+    """Half believed is half way from the fill to the network's colours; with its own shares it is never farther than those say."""
+    back = error_at_vertices(known)[1]
+    way = lambda texture: texture.vertex_color[back].astype(float) - without.vertex_color[back]
+    whole, half, usual = (way(t) for t in (known, *(painted(Knows(truth), c)[0] for c in (
+        RefinedConfig(garment=0.5, hair=0.5, mirrored=0.5, rest=0.5), RefinedConfig()))))
+    assert np.abs(half - whole / 2).max() <= 1.5
+    clear = np.abs(whole) > 20
+    share = usual[clear] / whole[clear]
+    assert clear.any() and 0.2 < share.min() and share.max() < 0.85 and share.std() > 0.02
+    plan = SimpleNamespace(guide=np.array([0, 1, 1, 1.0]), cloth=np.array([0, 0, 1, 1.0]), hair=np.array([0, 0, 0, 1.0]))
+    assert np.allclose(RefinedConfig().shares(plan), [0.35, 0.8, 0.25, 0.45])
 
 
 def test_colours_meet_at_the_border_of_what_is_seen():
