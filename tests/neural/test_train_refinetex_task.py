@@ -15,11 +15,12 @@ import torch
 from neural.body.model import BodyModel
 from neural.contract.errors import OptionError
 from neural.contract.joints import JOINT
+from neural.nets.refinetex.compact import Compact
 from neural.nets.refinetex.config import COMPACT
 from neural.nets.refinetex.identity import Identity, IdentityConfig
 from neural.nets.refinetex.layout import layout
 from neural.nets.refinetex.paper_door import narrow
-from neural.nets.refinetex.weights import load
+from neural.nets.refinetex.weights import load, save
 from tests.support.refinetex_people import Same, people
 from train.people.shards import write_shard
 from train.refinetex import __main__ as cli
@@ -28,7 +29,7 @@ from train.refinetex.change import ChangeConfig
 from train.refinetex.objective import face_mask, pictures
 from train.refinetex.picture import COLUMNS, sheet
 from train.refinetex.plan import PLANS, Plan
-from train.refinetex.rows import ROWS, fresh, paint, with_picture
+from train.refinetex.rows import ROWS, begun, fresh, paint, with_picture, without_fine
 from train.refinetex.sources import Kind
 from train.refinetex.task import FINE, IdentityTask, Phase, Step, TextureTask
 from train.refinetex.views import view_of
@@ -185,7 +186,7 @@ def tiny(monkeypatch, tmp_path):
         write_shard(ONE.folder(tmp_path / "s", part) / "000000000", [0, 1], people(2, 128, 128, 1))
     plan = Plan("tiny", "cpu", tuple(PHASE.values()), held=2, average=0.9, fresh=((PAIR, 1.0), (ONE, 1.0)))
     args = SimpleNamespace(config="cpu", minutes=0.03, phase="all", row="full", net="ours", resume=False, out=tmp_path / "out",
-                           samples=tmp_path / "s", no_drawing=True, ship=False, assets=None, threads=1, batch=None, first=None)
+                           samples=tmp_path / "s", no_drawing=True, ship=False, assets=None, threads=1, batch=None, first=None, start=None)
     return lambda **kw: cli.train(SimpleNamespace(**{**vars(args), **kw}), plan, lambda text: None), tmp_path / "out"
 
 
@@ -203,6 +204,34 @@ def test_all_phases_export_weights_that_load(tiny):
     run(phase="fine", minutes=0.01)
     after = load(file).state_dict()
     assert set(after) == set(weights) and not torch.equal(after["details.weight"], weights["details.weight"])
+
+
+def test_rows_begin_with_what_another_has_learnt():
+    """What fits is taken over, the refinement of another kind is new; what phase texture exports has no head that nothing has taught."""
+    torch.manual_seed(3)
+    learnt = fresh(TINY, ROWS["texformer"]).net
+    given, trained = learnt.state_dict(), fresh(TINY, ROWS["refined"], seed=9)
+    new, state = begun(trained, learnt), trained.net.state_dict()
+    assert {n.split(".")[0] for n in new} >= {"read", "jitter", "mix", "update"} and not any(n.startswith(("picture", "texture", "head")) for n in new)
+    assert all(torch.equal(state[k], given[k]) for k in state if k not in new) and len(state) > len(new) + 20
+    small = without_fine(learnt)
+    assert not small.config.fine and not any(n.startswith(("enlarge", "details")) for n in small.state_dict())
+    assert all(torch.equal(v, given[k]) for k, v in small.state_dict().items()) and without_fine(small) is small
+
+
+def test_training_begins_with_weights_of_a_file(tiny, tmp_path):
+    run, out = tiny
+    run(phase="identity", minutes=0.01)
+    torch.manual_seed(5)
+    learnt = Compact(TINY)
+    save(learnt, tmp_path / "learnt.safetensors", half=False)
+    run(phase="texture", minutes=0.001, start=tmp_path / "learnt.safetensors")
+    near, new = load(out / "refinetex.safetensors").state_dict(), Compact(TINY).state_dict()
+    far = lambda a: sum(float((a[k] - v).abs().mean()) for k, v in learnt.state_dict().items() if k in near)
+    assert far(near) < 0.2 * far(new)
+    with pytest.raises(OptionError) as caught:
+        run(phase="texture", start=out / "identity.safetensors")
+    assert caught.value.code == "option.start"
 
 
 def test_a_later_phase_needs_the_one_before(tiny):

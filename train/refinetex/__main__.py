@@ -6,6 +6,7 @@
     … --phase identity|texture|fine                                            one phase only, for all the minutes
     … --row texformer|plain|refined|uncertainty|cycle|direct|unsupervised      without parts of it, for the table (rows.py); in OUT/ROW
     … --net paper                                                              the paper's own network and losses instead of ours; in OUT/paper-ROW
+    … --start FILE.safetensors                                                 phase texture begins with what fits of these weights
     … --only-draw                                                              samples alone, for a training with --no-drawing
     … --picture OUT.png                                                        trains nothing: what the weights in --out make of new people
 """
@@ -31,7 +32,7 @@ from .. import loop, options
 from ..background import Producer, threads
 from .picture import draw
 from .plan import PLANS, Plan
-from .rows import ROWS, Trained, fresh
+from .rows import ROWS, Trained, begun, fresh, without_fine
 from .ship import ship
 from .sources import Disk, Kind, Live, Order, Source, fill
 from .task import PHASES, IdentityTask, Phase, TextureTask
@@ -41,6 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = options.parser("refinetex", __doc__.split("\n\n")[0], PLANS, PHASES, "out/refinetex")
     parser.add_argument("--row", choices=tuple(ROWS), default="full", help="what is trained with what (rows.py)")
     parser.add_argument("--net", choices=("ours", "paper"), default="ours")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="weights that phase texture begins with; default: new ones")
     parser.add_argument("--only-draw", action="store_true", help="draw the samples of so many minutes' training, train nothing (config cpu)")
     parser.add_argument("--first", type=int, help="people of each kind that are drawn before training (config cpu); default: the config's")
     args = parser.parse_args(argv)
@@ -151,18 +153,23 @@ def _train_phase(args, plan: Plan, phase: Phase, minutes: float, source: Source,
         torch.manual_seed(0)
         task = IdentityTask(Identity(), phase, source, held, **given)
     else:
-        task = TextureTask(start(args, plan, phase), phase, ROWS[args.row], source, held, _identity(args), **given)
+        task = TextureTask(start(args, plan, phase, say), phase, ROWS[args.row], source, held, _identity(args), **given)
     called(0)
     say(f"phase '{phase.name}': {minutes:.1f} minutes, {kind.canvas} pixels, {kind.texture} texels{', bf16' if half else ''}")
     average = loop.run(task, plan.loop(phase, minutes, half), out, args.resume, plan.device, say).cpu()
     file = args.out / "identity.safetensors" if phase.name == "identity" else folder_of(args) / "refinetex.safetensors"
-    save(average if phase.name == "identity" else average.net, file)
+    save(average if phase.name == "identity" else without_fine(average.net) if phase.name == "texture" else average.net, file)
     return file
 
 
-def start(args, plan: Plan, phase: Phase) -> Trained:
-    """A fresh network of the row, or what phase `texture` has left for phase `fine`."""
+def start(args, plan: Plan, phase: Phase, say=lambda text: None) -> Trained:
+    """A fresh network of the row, with what fits of --start, or what phase `texture` has left for phase `fine`."""
     trained = fresh(None if args.net == "paper" else CONFIGS[plan.net], ROWS[args.row])
+    if phase.name == "texture" and args.start is not None:
+        new = begun(trained, load(args.start))
+        if len(new) == len(trained.net.state_dict()):
+            raise OptionError("option.start", f"{args.start.name} holds no network of the size '{plan.net}'.", "Choose another file, or another --config.")
+        say(f"begins with {args.start}" + (f"; new: {', '.join(sorted({name.split('.')[0] for name in new}))}" if new else ""))
     if phase.name == "fine":
         trained.load_state_dict(load_file(str(_needs(folder_of(args) / "texture/average.safetensors", "fine", "texture"))))
     return trained

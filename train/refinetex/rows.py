@@ -59,6 +59,21 @@ def fresh(config: CompactConfig | None, row: Row, seed: int = 0) -> Trained:
     return Trained(Compact(replace(config, refine=row.refine)), 32)
 
 
+def begun(trained: Trained, net: nn.Module) -> list[str]:
+    """Give `trained` what it can take of a network that has learnt (another row's has another refinement); names of what stays new."""
+    own, given = trained.net.state_dict(), net.state_dict()
+    fits = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
+    trained.net.load_state_dict({**own, **fits})
+    return sorted(set(own) - set(fits))
+
+
+def without_fine(net: nn.Module) -> nn.Module:
+    """COMPACT without the head for twice the size, which only phase `fine` teaches; other networks as they are."""
+    if not (isinstance(net, Compact) and net.config.fine):
+        return net
+    small = Compact(replace(net.config, fine=False))
+    small.load_state_dict({k: v for k, v in net.state_dict().items() if k in small.state_dict()})
+    return small
 
 
 @dataclass(frozen=True)
