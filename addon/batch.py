@@ -125,6 +125,8 @@ class Batch:
         try:
             row = row if row.state == RUNNING else book.claim(row)
             files.remove(part)
+            if self.request.fresh:
+                files.remove(files.kept_of(final))
             part.mkdir()
             made = work(row, photo, part, head)
             error = made.error or _changed(row, photo)
@@ -137,6 +139,7 @@ class Batch:
                 _stamp(part, row)
                 files.replace_folder(part, final)
                 book.end(row, DONE, made.seconds)
+                _discard(files.kept_of(final))
                 self._say(f"{head}: done in {made.seconds:.1f} s")
                 return Done(photo, final, made.report, None)
         except Exception as exc:                      # noqa: BLE001  the others go on
@@ -175,6 +178,7 @@ class Batch:
         """The answer for a photo that needs no run."""
         photo, folder, error = book.photo(row), self.out / row.output, row.error
         if row.state == DONE:
+            _discard(files.kept_of(folder))           # of who died between its result and this
             return Done(photo, folder, whole_report(folder) or {}, None, SKIPPED)
         return Done(photo, folder if folder.is_dir() else None, failed_report(str(photo), row.job_options(), error), error, FAILED)
 

@@ -11,7 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
-PART, OLD = ".likeness-part", ".likeness-old"
+PART, OLD, KEPT = ".likeness-part", ".likeness-old", ".likeness-frames"
 
 
 def sha256_of(file: Path) -> str:
@@ -29,6 +29,17 @@ def sha256_of(file: Path) -> str:
 def part_of(final: Path, suffix: str = "") -> Path:
     """Where `final` is made: a hidden name beside it; with a suffix for exporters that look at it."""
     return final.with_name(f".{final.name}{PART}{suffix}")
+
+
+def kept_of(final: Path) -> Path:
+    """Where finished parts of a long work on `final` wait for the rest; `sweep` leaves it alone."""
+    return final.with_name(f".{final.name}{KEPT}")
+
+
+def final_of(part: Path) -> Path | None:
+    """What `part` (of part_of, without suffix) will be; None when it is no such name."""
+    name = part.name
+    return part.with_name(name[1:-len(PART)]) if name.startswith(".") and name.endswith(PART) and len(name) > len(PART) + 1 else None
 
 
 def sync(path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from ..body.evidence import Evidence
 from ..body.lift import lifter
 from ..body.model import BodyModel
+from ..contract import files
 from ..contract.errors import LikenessError, PersonError, SequenceError
 from ..contract.result import StageReport
 from ..geometry.normals import vertex_normals
@@ -24,6 +25,7 @@ from ..stages.s03_body import Body
 from .fit import SequenceFit, fit_sequence
 from .frames import Frames, open_frames
 from .fuse import View, choose_views, fuse, view_of
+from .kept import Kept
 from .motion import fit_of_frame, motion_of
 from .observe import voted
 from .watch import Watched, by_box, watch
@@ -150,10 +152,15 @@ class Sequence:
         return [int(keep[k]) for k in found]
 
     def _per_frame(self, out: Path, began: float, step: Callable[[float], None]) -> dict:
-        """A mesh for each frame that shows the person, in out/frames/NUMBER/; the best frame's also in `out` itself."""
+        """A mesh for each frame that shows the person, in out/frames/NUMBER/; the best frame's also in `out` itself.
+
+        Where `out` is a batch's working folder (files.part_of) finished frames survive it (kept.py)."""
         best, failed, done = self._best(), [], []
         order = [best] + [k for k in range(len(self.rows)) if k != best and self.fit.used[k]]
-        kept = None
+        numbers = [self.frames.numbers[k] for k in self.rows]
+        final = files.final_of(out)
+        kept = Kept(None if final is None else files.kept_of(final), self.options, self.fit, numbers)
+        known, last = 0, ()
         for i, row in enumerate(order):
             self.context.check()
             step(i / len(order))
@@ -161,28 +168,38 @@ class Sequence:
             report = replace(self.report, stages=[], warnings=[], mesh=None, rig=None, texture=None)
             job = self.runner(self.options, self.context.device, report, lambda *_, share=i / len(order): step(share), self.context.cancelled,
                               self.context.tile, None)
-            try:
+
+            def make(folder: Path) -> tuple:
                 photo, person, body = self._body(row, warn=row == best)
                 made = self.pipeline.person(job, photo, person, body)
+                parts = (person, body, made.normals, made.depths, made.surface, made.texture, made.rig)
+                report.ok = True
+                write_result(folder, replace(photo, name=f"{number:06d}"), *parts, report, time.perf_counter())
+                return (photo, *parts)
+
+            try:
+                if row == best:                               # its mesh and rig are the whole result's: they are needed here
+                    photo, *parts = make(out / "frames" / f"{number:06d}")
+                else:
+                    known += kept.frame(number, out / "frames", make)
             except LikenessError as exc:
                 if row == best or exc.area in ("cancelled", "output", "engine", "weights"):
                     raise
                 failed.append(f"{number}: {exc.message}")
                 continue
-            parts = (person, body, made.normals, made.depths, made.surface, made.texture, made.rig)
-            report.ok = True
-            write_result(out / "frames" / f"{number:06d}", replace(photo, name=f"{number:06d}"), *parts, report, time.perf_counter())
             done.append(number)
             if row == best:
-                kept = (replace(photo, name=self.frames.path.stem), *parts)
+                last = (replace(photo, name=self.frames.path.stem), *parts)
                 self.report.mesh, self.report.rig, self.report.texture = report.mesh, report.rig, report.texture
-                motion = motion_of(self.fit, [self.frames.numbers[k] for k in self.rows], self.frames.fps, body, made.rig, best)
+                motion = motion_of(self.fit, numbers, self.frames.fps, parts[1], parts[-1], best)
+        if known:
+            self.report.warn("sequence.resumed", f"{known} frame(s) were taken from an earlier start that had not come to its end.")
         if failed:
             self.report.warn("sequence.frames-failed", f"{len(failed)} frame(s) gave no mesh, the first is {failed[0]}")
         self._describe(self.frames.numbers[self.rows[best]], [], [])
         self.report.sequence["meshes"] = sorted(done)
         motion.save(out, "per-frame", self.frames.numbers[self.rows[best]])
-        return write_result(out, *kept, self.report, began)
+        return write_result(out, *last, self.report, began)
 
     # -- what is told --------------------------------------------------------------------------------------------------
 

@@ -74,6 +74,22 @@ def test_nothing_happens_and_nothing_is_done_twice(batch):
     assert set(batch.written().values()) == {2}
 
 
+def test_parts_of_a_long_work_wait_for_their_whole(batch):
+    """What a sequence keeps of an unfinished start is there until its result is; with --fresh it goes at once."""
+    kept = {p.stem: batch.out / f".{p.stem}.likeness-frames" for p in batch.photos}
+
+    def leave():
+        for folder in kept.values():
+            (folder / "key/000001").mkdir(parents=True)
+
+    leave()
+    assert batch.run(die_at="after-claim:3")[0] != 0 and not kept["a"].exists() and kept["c"].is_dir() and kept["d"].is_dir()
+    assert batch.run()[0] == 0
+    batch.check()
+    leave()
+    assert batch.run("--fresh", die_at="after-claim:2")[0] != 0 and not kept["a"].exists() and kept["d"].is_dir()
+
+
 @posix
 @pytest.mark.parametrize("moment", ["before-claim:2", "after-claim:2", "working:2", "written:2", "before-replace_folder:2",
                                     "before-rename:2", "after-rename:2", "after-replace_folder:2", "before-end:2", "after-end:2"])
