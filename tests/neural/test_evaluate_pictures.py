@@ -1,10 +1,12 @@
 """The renderer against geometry known by hand; image measures against known differences; the table."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from evaluate import turntable
 from evaluate.degrade import KINDS, degraded, shot_of
 from evaluate.errors import SuiteError
 from evaluate.measure import measure
@@ -106,6 +108,30 @@ def test_light_comes_from_its_direction_and_turns_with_the_person():
     lit_side, dark_side = (novel_view(shot.mesh, shot.camera, d, shot.mesh.vertices.mean(0), np.eye(3), light, 1)[0].mean()
                            for d in (90.0, -90.0))
     assert abs(lit_side - dark_side) > 0.01
+
+
+def test_a_turntable_goes_all_the_way_round(truth, tmp_path, monkeypatch, capsys):
+    """The nose shows to one side after a quarter and to the other after three; a method that fails leaves a note in its row."""
+    views = turntable._true_views(truth)
+    assert len(views) == 8 and {v.shape for v in views} == {(256, 128, 3)}
+    middle = lambda v: np.nonzero((np.ptp(v.astype(int), axis=2) > 12)[30:46].any(0))[0].mean()       # at the nose; the background is grey
+    front, quarter, half, last = (middle(views[k]) for k in (0, 2, 4, 6))
+    assert abs(front - 64) < 3 and abs(half - 64) < 3 and (quarter - 64) * (last - 64) < -4
+    (tmp_path / "none").mkdir()
+    assert turntable.main([str(tmp_path / "none"), "--out", str(tmp_path / "x.jpg")]) == 2 and capsys.readouterr().err
+    assert turntable.main([str(tmp_path), "--out", "x.jpg", "--methods", "nonsense"]) == 2 and "nonsense" in capsys.readouterr().err
+    shot = truth.shot
+    monkeypatch.setattr(turntable, "photograph", lambda *_, **__: shot)
+    item = SimpleNamespace(mesh=lambda: None, yaw_deg=0.0, height_m=1.75, joint_array=lambda: person()[1:], name="egg")
+
+    def run(method, photo, truth):
+        if method == "body":
+            raise SuiteError("suite.x", "nothing there", "-")
+        return SimpleNamespace(mesh=shot.mesh)
+
+    rows = turntable.rows(item, 0, ("pipeline", "body", "true"), SimpleNamespace(run=run), "draft", tmp_path)
+    assert [r.shape for r in rows] == [(256, 9 * 128, 3)] * 3
+    assert np.abs(rows[0].astype(int)[:, 128:] - rows[2][:, 128:]).mean() > 1           # albedo against the photograph's light
 
 
 def test_srgb_and_linear_are_inverse():
