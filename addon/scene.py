@@ -158,19 +158,14 @@ def rename(person: PersonObjects, wanted: str) -> None:
 def remove(collection: bpy.types.Collection) -> None:
     """Takes a person out of the file, with all that only this person uses."""
     objects = list(collection.objects)
-    actions = {a for o in objects for a in actions_of(o)}
+    actions = {a for o in objects for a in actions_of(o)} | {o.animation_data.action for o in objects if o.animation_data and o.animation_data.action}
+    caches = {m.cache_file for o in objects for m in o.modifiers if m.type == "MESH_SEQUENCE_CACHE" and m.cache_file}
     datas = {o.data for o in objects if o.data is not None}
     materials = {m for d in datas for m in getattr(d, "materials", ()) if m is not None}
     images = {n.image for m in materials if m.node_tree for n in m.node_tree.nodes if getattr(n, "image", None)}
     for obj in objects:
         bpy.data.objects.remove(obj)
-    for kind, blocks in (("meshes", {d for d in datas if isinstance(d, bpy.types.Mesh)}),
-                         ("armatures", {d for d in datas if isinstance(d, bpy.types.Armature)}),
-                         ("materials", materials), ("images", images)):
-        for block in blocks:
-            if block.users - int(block.use_fake_user) <= 0:
-                getattr(bpy.data, kind).remove(block)
-    for action in actions:
-        if action.users - int(action.use_fake_user) <= 0:
-            bpy.data.actions.remove(action)
+    # in this order: a block has a user less when what used it has gone
+    for blocks in ({d for d in datas if isinstance(d, (bpy.types.Mesh, bpy.types.Armature))}, materials, images, caches, actions):
+        bpy.data.batch_remove([b for b in blocks if b.users - int(b.use_fake_user) <= 0])
     bpy.data.collections.remove(collection)

@@ -122,6 +122,8 @@ def test_without_a_cache_objects_take_turns(job, empty, load):
     assert len(numbers) == 4 and all(bpy.data.objects[f"figure_{n:04d}"].data.materials[0] for n in numbers)
     bpy.context.scene.frame_set(14)
     assert np.abs(_vertices(bpy.data.objects["figure_0014"]) - _expected(arrays, transforms[3], made)).max() < 1e-4
+    load("addon.scene").remove(made.collection)                     # nothing stays of the person, keys included
+    assert not any(len(blocks) for blocks in (bpy.data.actions, bpy.data.meshes, bpy.data.materials, bpy.data.images, bpy.data.armatures))
 
 
 def test_a_cache_holds_every_frame(job, empty, load, tmp_path):
@@ -152,6 +154,8 @@ def test_a_cache_holds_every_frame(job, empty, load, tmp_path):
     assert obj.data.materials and not bpy.data.objects["figure"].visible_get()
     load("addon.export").write(tmp_path / "person.glb", [bpy.data.objects["figure_rig"]])
     assert (tmp_path / "person.glb").stat().st_size > 50_000 and not bpy.data.objects["figure"].visible_get()
+    load("addon.scene").remove(bpy.data.collections["figure"])
+    assert not any(len(blocks) for blocks in (bpy.data.cache_files, bpy.data.actions, bpy.data.meshes, bpy.data.materials))
 
 
 @pytest.mark.parametrize("change", [{"mode": np.array("film")}, {"camera_from_rest": np.zeros((5, 3, 4, 4))}, {"numbers": np.array([3, 2, 1, 4, 5])},
