@@ -49,10 +49,13 @@ def calm_colours(rest: np.ndarray, weights: np.ndarray, colour: np.ndarray, seen
         ring, full = _medians(cell(source), colour[source], weight, count)
         if full.sum() < 2:
             continue
-        ring = np.stack([np.interp(np.arange(count), np.nonzero(full)[0], ring[full, k]) for k in range(3)], 1)
-        ring = gaussian_filter1d(median_filter(ring, (STEADY, 1), mode="nearest"), 0.8, axis=0, mode="nearest")
+        seen_at = np.nonzero(full)[0]
+        at = np.arange(seen_at[0], seen_at[-1] + 1)
+        ring = np.stack([np.interp(at, seen_at, ring[full, k]) for k in range(3)], 1)
+        # mirrored at the ends: the last rings, where a photo is cut, often hold an arm or the background, and what is beyond takes their colour
+        ring = gaussian_filter1d(median_filter(ring, (STEADY, 1), mode="mirror"), 0.8, axis=0, mode="nearest")
         along = (rest[rows, axis] - low) / CELL - 0.5
-        total[rows] += say[rows, None] * np.stack([np.interp(along, np.arange(count), ring[:, k]) for k in range(3)], 1)
+        total[rows] += say[rows, None] * np.stack([np.interp(along, at, ring[:, k]) for k in range(3)], 1)
         share[rows, 0] += say[rows]
         known[rows] |= mine[rows] & ((not trunk) | (rest[rows, 1] < rest[mine, 1].max() - COLLAR))
     return np.where(share > 0, total / np.maximum(share, 1e-9), colour), known

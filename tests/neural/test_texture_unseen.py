@@ -41,6 +41,18 @@ def test_prints_go_and_the_belt_line_stays():
     assert np.abs(calm - right)[back & off].max() < 8
 
 
+def test_the_last_rings_of_a_cut_photo_do_not_colour_all_beyond():
+    """The photo ends at the waist, and its last two centimetres of trunk hold a bare arm: what is below is still trousers."""
+    rest, weights, colour, seen = dressed()
+    arm = np.array([200.0, 150, 130])
+    y = rest[:, 1]
+    seen = seen * (y > -0.05)
+    colour = np.where(((y > -0.05) & (y < -0.03))[:, None], arm, colour)
+    calm, known = calm_colours(rest, weights, colour, seen)
+    below = known & (y < -0.05)
+    assert below.sum() > 500 and np.abs(calm - TROUSERS)[below].max() < 8
+
+
 def test_too_little_seen_is_left_alone():
     rest, weights, colour, _ = dressed()
     seen = np.zeros(len(rest))
