@@ -16,6 +16,7 @@ from .methods import Reconstruction
 from .metrics.align import Similarity, icp
 from .metrics.closest import Surface
 from .metrics.distance import joint_errors, summary, surface_distances
+from .metrics.identity import same_person
 from .metrics.image import edge_distance, psnr, ssim
 from .metrics.maps import icon_l2, map_error, mask_iou, normal_error
 from .metrics.outside import volume_iou
@@ -121,9 +122,9 @@ def _texture_measures(truth: Truth, mesh, total: Similarity, config: MeasureConf
     camera = shot.camera.resized(round(shot.camera.width * factor), round(shot.camera.height * factor))
     grey = np.float32(0.2)
 
-    def compare(a, alpha_a, b, alpha_b) -> tuple[float, float, float]:
+    def compare(a, alpha_a, b, alpha_b) -> tuple[float, float, float, float]:
         mask = (alpha_a > 0.99) & (alpha_b > 0.99)
-        return psnr(a, b, mask), ssim(a, b, mask), edge_distance(a, b, mask)
+        return psnr(a, b, mask), ssim(a, b, mask), edge_distance(a, b, mask), same_person(a, b, (alpha_a > 0.5) | (alpha_b > 0.5))
 
     mine, alpha = lit(mesh, camera, None, 2, device)
     true, true_alpha = lit(shot.mesh, camera, shot.light, 2, device)
@@ -133,7 +134,7 @@ def _texture_measures(truth: Truth, mesh, total: Similarity, config: MeasureConf
     moved = mesh.moved(truth.normalised.inverse.after(total).matrix)
     novel = [compare(*novel_view(moved, camera, d, truth.pelvis, turn, None, 1, device),
                      *novel_view(shot.mesh, camera, d, truth.pelvis, turn, shot.light, 1, device)) for d in NOVEL_DEG]
-    names = ("psnr_db", "ssim", "edge_distance")
+    names = ("psnr_db", "ssim", "edge_distance", "identity")
     return {**{f"seen_{n}": v for n, v in zip(names, seen)},
             **{f"novel_{n}": float(np.nanmean([row[i] for row in novel])) for i, n in enumerate(names)}}
 

@@ -16,7 +16,7 @@ SHARED = {
 }
 COLOURS = {
     "seen_psnr_db": ("seen PSNR dB", 1), "seen_ssim": ("seen SSIM", 3), "seen_edge_distance": ("seen edge dist.", 3),
-    "novel_psnr_db": ("novel PSNR dB", 1), "novel_ssim": ("novel SSIM", 3), "novel_edge_distance": ("novel edge dist.", 3),
+    "novel_psnr_db": ("novel PSNR dB", 1), "novel_ssim": ("novel SSIM", 3), "novel_edge_distance": ("novel edge dist.", 3), "novel_identity": ("novel identity", 3),
     "seconds": ("seconds", 0),
 }
 MAPS = {
@@ -35,7 +35,8 @@ normals of both surfaces drawn without perspective from the front and from behin
 views, background 0. Volume: carved by visibility, {voxel:g} cm voxels. Head: above the middle of the neck; "head laid on
 head": rigid ICP of the head alone. Face L2: points that the same pixel shows, within 11 cm of the nose (JIFF). MPJPE:
 pelvis on pelvis. Silhouette: in the photograph, nothing aligned. Colours: ours unlit against the true person in the
-photograph's light, where both show; novel = 45°, 90°, 180°, 270°. Edge distance: our own perceptual distance (NOT LPIPS). Maps: the stages' maps
+photograph's light, where both show; novel = 45°, 90°, 180°, 270°. Edge distance: our own perceptual distance (NOT LPIPS).
+Identity: cosine of our own re-identification features (evaluate/metrics/identity.md). Maps: the stages' maps
 on their own canvas, depth up to one factor. Mean over the persons that gave a result; n says how many did."""
 
 

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from evaluate import turntable
 from evaluate.degrade import KINDS, degraded, shot_of
@@ -12,6 +14,7 @@ from evaluate.errors import SuiteError
 from evaluate.measure import measure
 from evaluate.methods import Reconstruction
 from evaluate.metrics.align import Similarity
+from evaluate.metrics.identity import framed, same_person
 from evaluate.metrics.image import edge_distance, psnr, ssim
 from evaluate.pictures import sheet
 from evaluate.readers.mesh import Material, Mesh, simple_mesh
@@ -254,3 +257,21 @@ def test_the_table_averages_what_is_there_and_counts_failures():
     text = markdown(means, "head")
     assert "| pipeline | 2 (1 failed) | 1.50 |" in text and "| body | 1 | 3.00 |" in text
     assert _plain({"a": [float("nan"), np.float32(2)]}) == {"a": [None, 2.0]}
+
+
+def test_identity_is_one_for_the_same_picture_and_knows_frames():
+    """The same person at another place of the picture, and half as large, is framed alike; another colour is less the same."""
+    rng = np.random.default_rng(0)
+    picture, mask = np.full((300, 240, 3), 0.5, np.float32), np.zeros((300, 240), bool)
+    mask[40:240, 80:150] = True
+    picture[mask] = cv2.resize(rng.random((10, 4, 3)).astype(np.float32), (70, 200), interpolation=cv2.INTER_NEAREST).reshape(-1, 3)
+    assert same_person(picture, picture, mask) == pytest.approx(1, abs=1e-5)
+    moved, there = np.roll(picture, (30, -40), (0, 1)), np.roll(mask, (30, -40), (0, 1))
+    assert torch.allclose(framed(moved, there), framed(picture, mask), atol=1e-5)
+    small = cv2.resize(picture, (120, 150), interpolation=cv2.INTER_AREA)
+    assert (framed(small, mask[::2, ::2]) - framed(picture, mask)).abs().mean() < 0.03
+    frame = framed(picture, mask)
+    assert frame.shape == (1, 3, 128, 64) and abs(float((frame[0].std(0) > 0.02).any(1).float().sum()) - 128 / 1.12) < 4
+    other = np.where(mask[..., None], 1 - picture, picture)
+    assert same_person(picture, other, mask) < 0.9
+    assert np.isnan(same_person(picture, picture, np.zeros_like(mask)))
