@@ -28,7 +28,7 @@ IDLE_S = 300.0      # seconds without a job until the models leave memory; LIKEN
 END_S = 300.0       # seconds after that until the process ends: libraries keep memory (1.5 GB was measured after a job at
                     # `high`) and a CUDA context, which only this gives back; the client starts a new one unnoticed
 GROWN_MB = 400.0    # over what it held after its first job: then the process ends between two jobs, and the client starts a new one.
-                    # pymeshlab's Poisson keeps some memory at each call (8 MB at `draft`), which nothing else gives back
+                    # a library may lose memory at each photo (pymeshlab did, before it got a process of its own)
 LONGEST_IDLE_S = 1e6  # what a wait may be given on every system
 TILE = 2048         # pixels: the first try's largest canvas tile (Context.tile); the papers' canvas, so no tiles at all
 WATCH_S = 8.0       # seconds a locked-up process waits before it writes its stacks; less than the client's hang_limit
