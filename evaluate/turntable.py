@@ -20,8 +20,10 @@ from neural.contract.job import PRESETS
 
 from .methods import METHODS, Runner
 from .pictures import labelled
+from .readers.mesh import Mesh
 from .render.camera import ShotConfig
 from .render.picture import novel_view, photograph
+from .render.shade import Light
 from .run import LONG_SIDE
 from .suite import Item, read_suite
 from .truth import MeasureConfig, Truth, prepare
@@ -41,7 +43,7 @@ def rows(item: Item, number: int, methods: tuple[str, ...], runner: Runner, pres
     for method in methods:
         first = labelled(_tall(shot.rgb), method)
         try:
-            views = _true_views(truth) if method == "true" else _views(truth, runner.run(method, photo, truth).mesh)
+            views = turned(truth, shot.mesh, shot.light) if method == "true" else turned(truth, runner.run(method, photo, truth).mesh)
         except LikenessError as error:
             views = [labelled(np.full((TALL, TALL * VIEWS // 2, 3), 128, np.uint8), f"{error.code}: {error.message}")]
         out.append(np.concatenate([first, *views], 1))
@@ -49,18 +51,10 @@ def rows(item: Item, number: int, methods: tuple[str, ...], runner: Runner, pres
     return out
 
 
-def _views(truth: Truth, mesh) -> list[np.ndarray]:
-    """It stays in the camera's frame at its own distance: turned about its own middle."""
+def turned(truth: Truth, mesh: Mesh, light: Light | None = None) -> list[np.ndarray]:
+    """VIEWS pictures (TALL, TALL / 2, 3) uint8 of a mesh in the photograph's camera frame, turned about its own middle."""
     used = mesh.vertices[np.unique(mesh.faces)]
     pivot = (used.min(0) + used.max(0)) / 2
-    return _turned(truth, mesh, pivot, None)
-
-
-def _true_views(truth: Truth) -> list[np.ndarray]:
-    return _turned(truth, truth.shot.mesh, truth.pelvis, truth.shot.light)
-
-
-def _turned(truth: Truth, mesh, pivot: np.ndarray, light) -> list[np.ndarray]:
     camera = truth.shot.camera
     factor = 2 * TALL / camera.height
     camera = camera.resized(round(camera.width * factor), round(camera.height * factor))

@@ -8,6 +8,7 @@ costs 0.4 s a photo.
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from typing import BinaryIO, Callable
 import numpy as np
 
 from .. import memory
-from ..contract.errors import EngineError, SurfaceError
+from ..contract.errors import EngineError, LikenessError, SurfaceError, from_json
 from .poisson import screened_poisson
 
 LONGEST_S = 1800.0
@@ -47,8 +48,8 @@ def screened_poisson_apart(xyz: np.ndarray, normals: np.ndarray, depth: int, wei
     memory.beside(float(found["peak_mb"]))
     if "memory" in found:
         raise MemoryError(str(found["memory"]))
-    if "code" in found:
-        raise EngineError(*(str(found[key]) for key in ("code", "message", "remedy", "trace")))
+    if "error" in found:
+        raise from_json(json.loads(str(found["error"])), str(found["trace"]))
     return found["vertices"], found["faces"]
 
 
@@ -106,8 +107,8 @@ def main() -> None:
         found = {"vertices": vertices, "faces": faces}
     except MemoryError as exc:
         found = {"memory": str(exc)}
-    except EngineError as exc:
-        found = {"code": exc.code, "message": exc.message, "remedy": exc.remedy, "trace": exc.trace}
+    except LikenessError as exc:
+        found = {"error": json.dumps(exc.to_json()), "trace": exc.trace}
     answer = io.BytesIO()
     np.savez(answer, peak_mb=memory.peak_mb(), **found)
     with open(out, "wb") as file:
