@@ -40,7 +40,7 @@ def screened_poisson_apart(xyz: np.ndarray, normals: np.ndarray, depth: int, wei
     given = io.BytesIO()
     np.savez(given, xyz=xyz, normals=normals, depth=depth, **({} if weight is None else {"weight": weight}))
     status, answer, said = _run([sys.executable, "-s", "-m", __name__], given.getvalue(), check)
-    if status in (-signal.SIGTERM, -getattr(signal, "SIGKILL", 9)):        # the system's way to say that memory is out
+    if status == -9:                                    # SIGKILL: how Linux says that memory is out
         raise MemoryError("screened Poisson was ended by the system")
     if status:
         raise SurfaceError("surface.library", f"The surface library has stopped (exit status {status}).", _REMEDY, said[-4000:])
@@ -101,6 +101,9 @@ def main() -> None:
     given = np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False)
     out = os.dup(1)
     os.dup2(2, 1)                                       # what C++ prints must not get into the answer
+    if sys.platform == "win32":
+        import msvcrt
+        msvcrt.setmode(out, os.O_BINARY)
     weight = given["weight"] if "weight" in given else None
     try:
         vertices, faces = screened_poisson(given["xyz"], given["normals"], int(given["depth"]), weight=weight)
