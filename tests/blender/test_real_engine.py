@@ -66,7 +66,7 @@ def test_bad_photos_leave_only_a_report_with_a_remedy(ran, stem, code):
 def test_good_photo_gives_everything(ran):
     out, _ = ran
     folder = out / "woman_back"
-    assert {p.name for p in folder.iterdir()} == {"woman_back.blend", "woman_back.glb", "mesh.ply", "albedo.png", "normal.png",
+    assert {p.name for p in folder.iterdir()} == {"woman_back.blend", "woman_back.glb", "mesh.ply", "albedo.png", "albedo_body.png", "normal.png",
                                                   "preview.png", "stages", "report.json"}
     told = report(out, "woman_back")
     assert told["ok"] and told["mesh"]["watertight"] and told["rig"]["joints"] == 54
