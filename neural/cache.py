@@ -1,6 +1,6 @@
 """Results of stages kept on disk, so that a change re-runs only what depends on it.
 
-A key is the hash of the stage's name, the version, the options that the stage reads, and the keys of its inputs; the
+A key is the hash of the stage's name, of all our code, the options that the stage reads, and the keys of its inputs; the
 first key is the hash of the photo's bytes. A result is one .npz: arrays as they are, everything else as JSON. No pickle.
 """
 
@@ -13,12 +13,12 @@ import os
 import types
 import typing
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from .contract.job import JobOptions
-from .contract.result import VERSION
 
 LIMIT_BYTES = 2 << 30  # the oldest results go first
 
@@ -39,11 +39,20 @@ def photo_key(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@lru_cache(maxsize=1)
+def code_key(root: Path = Path(__file__).parent) -> str:
+    """sha256 over the package's .py files: a result of other code is another result. 1 MB, read once a process."""
+    total = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        total.update(f"{file.relative_to(root).as_posix()}\0{photo_key(file)}\n".encode())
+    return total.hexdigest()
+
+
 def stage_key(stage: str, options: JobOptions, inputs: list[str], files: tuple[Path, ...] = ()) -> str:
     """Key of a stage's result. `files`: further files whose content matters (a person's own mask or body)."""
     chosen = {name: getattr(options, name) for name in READS[stage]}
     stamps = [photo_key(f) for f in files if f.is_file()]
-    text = json.dumps([VERSION, stage, chosen, inputs, stamps], sort_keys=True, default=list)
+    text = json.dumps([code_key(), stage, chosen, inputs, stamps], sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

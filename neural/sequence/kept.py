@@ -9,20 +9,20 @@ import shutil
 from pathlib import Path
 from typing import Callable
 
+from ..cache import code_key
 from ..contract import files
 from ..contract.job import JobOptions
-from ..contract.result import VERSION
 from .fit import SequenceFit
 
 
 class Kept:
-    """A folder of finished frames. folder: None keeps nothing. What was made with other options, another version or another motion goes."""
+    """A folder of finished frames. folder: None keeps nothing. What was made with other options, other code or another motion goes."""
 
     def __init__(self, folder: Path | None, options: JobOptions, fit: SequenceFit, numbers: list[int]):
         self.folder = None
         if folder is None:
             return
-        told = json.dumps([VERSION, options.to_json(), numbers], sort_keys=True, default=str)
+        told = json.dumps([code_key(), options.to_json(), numbers], sort_keys=True, default=str)
         key = hashlib.sha256(told.encode() + fit.poses.tobytes() + fit.betas.tobytes() + fit.translations.tobytes()).hexdigest()
         if folder.is_symlink() or not folder.is_dir():
             files.remove(folder)

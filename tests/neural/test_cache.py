@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from neural.cache import READS, StageCache, photo_key, stage_key
+from neural import cache as module
+from neural.cache import READS, StageCache, code_key, photo_key, stage_key
 from neural.contract.frames import Camera
 from neural.contract.job import STAGES, JobOptions
 
@@ -79,3 +80,20 @@ def test_key_depends_on_what_matters_only(tmp_path):
     photo.write_bytes(b"2")
     assert photo_key(photo) != one
     assert stage_key("s02_person", base, [one], (photo,)) != stage_key("s02_person", base, [one])
+
+
+def test_other_code_is_another_result(tmp_path, monkeypatch):
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages/a.py").write_text("x = 1")
+    (tmp_path / "notes.md").write_text("no code")
+    keys = []
+    for change in (lambda: None, lambda: (tmp_path / "stages/a.py").write_text("x = 2"), lambda: (tmp_path / "stages/a.py").rename(tmp_path / "a.py"),
+                   lambda: (tmp_path / "notes.md").write_text("still none")):
+        change()
+        code_key.cache_clear()
+        keys.append(code_key(tmp_path))
+    code_key.cache_clear()
+    assert len(set(keys)) == 3 and keys[2] == keys[3]
+    before = stage_key("s10_texture", JobOptions(), ["a"])
+    monkeypatch.setattr(module, "code_key", lambda: "other")
+    assert stage_key("s10_texture", JobOptions(), ["a"]) != before
