@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from ..contract import checkpoints
+from ..contract.engine import clean_environment
 
 
 def run(file: Path, net: str, out: Path) -> dict:
@@ -16,9 +16,8 @@ def run(file: Path, net: str, out: Path) -> dict:
     The file's own bytes are never trusted: see unpickle.py. The child has neither the worker's pipes nor its models.
     """
     root = Path(__file__).resolve().parents[2]
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONSTARTUP", "PYTHONINSPECT")}
     try:
-        done = subprocess.run(checkpoints.command(sys.executable, file, net, out), cwd=root, env={**environment, "PYTHONPATH": str(root)},
+        done = subprocess.run(checkpoints.command(sys.executable, file, net, out), cwd=root, env=clean_environment() | {"PYTHONPATH": str(root)},
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", errors="replace",
                               timeout=checkpoints.SECONDS)
     except subprocess.TimeoutExpired as exc:

@@ -96,7 +96,7 @@ def check(python: str | Path, modules: tuple[str, ...] = ("torch", "numpy", "cv2
 
 def clean_environment() -> dict[str, str]:
     """The environment variables without those by which Blender's Python would leak into another interpreter."""
-    return {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")}
+    return {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONINSPECT")}
 
 
 def create(folder: Path, requirements: tuple[Path, ...], python: str, progress: Progress = _quiet,

@@ -21,6 +21,7 @@ from typing import BinaryIO, Callable
 import numpy as np
 
 from .. import memory
+from ..contract.engine import clean_environment
 from ..contract.errors import EngineError, LikenessError, SurfaceError, from_json
 from .poisson import screened_poisson
 
@@ -56,9 +57,8 @@ def screened_poisson_apart(xyz: np.ndarray, normals: np.ndarray, depth: int, wei
 def _run(command: list[str], given: bytes, check: Callable[[], None]) -> tuple[int, bytes, str]:
     """Exit status, stdout, stderr. The process does not outlive this call."""
     root = Path(__file__).resolve().parents[2]
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONSTARTUP", "PYTHONINSPECT")}
     try:
-        process = subprocess.Popen(command, cwd=root, env={**environment, "PYTHONPATH": str(root)}, stdin=subprocess.PIPE,
+        process = subprocess.Popen(command, cwd=root, env=clean_environment() | {"PYTHONPATH": str(root)}, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, **_HIDDEN)
     except OSError as exc:
         raise EngineError("engine.process", f"The engine could not start a process for the surface ({exc}).",
