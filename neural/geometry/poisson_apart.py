@@ -1,6 +1,6 @@
 """Screened Poisson in a short-lived process of its own (`python -m neural.geometry.poisson_apart`, npz in, npz out).
 
-pymeshlab 2025.7 keeps 8 to 60 MB at each call, whatever is freed (meshlab issue 1554), and gives Python's lock back only at
+pymeshlab 2025.7 keeps about 8 MB at each call (depth 8), whatever is freed (meshlab issue 1554), and gives Python's lock back only at
 the end. Here its memory goes with its process, a cancelled photo ends at once, and if the library dies it alone does. That
 costs 0.1 to 0.3 s a call.
 """
