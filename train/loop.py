@@ -1,6 +1,6 @@
 """The training loop that all networks share: plain, timed by the clock, safe to stop at any moment.
 
-A task says what is trained (Task); `run` does the rest: AdamW, warm-up and cosine over the minutes given, moving average of the weights,
+A task says what is trained (Task); `run` does the rest: AdamW and Muon (muon.py), warm-up and cosine over the minutes given, moving average of the weights,
 bf16 on CUDA, gradient clipping, a checkpoint every two minutes, a log and a picture of the curves. Nothing else is hidden here.
 """
 
@@ -17,6 +17,8 @@ from typing import Any, Callable, Protocol
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from .muon import Solver, standardised
 
 PART_BYTES = 15_000_000
 """Checkpoints are cut into files of at most this size."""
@@ -44,7 +46,8 @@ class LoopConfig:
     """minutes: of training in all, resumed ones included; rate: AdamW's at its height; warm_steps; last: rate at the end, part of the height;
     decay; clip: largest norm of the gradient; average: moving average per step; validate_s, checkpoint_s, log_s: seconds between them;
     bad_steps: steps in a row with a gradient that is no number before training is given up; half_on_cpu: bf16 on the CPU too (`fast_half`);
-    clip_each: `clip` is for each child of the network, so that one with large gradients does not silence the others."""
+    clip_each: `clip` is for each child of the network, so that one with large gradients does not silence the others;
+    turn: rate of standardised filters, which are Muon's, times the others' (muon.py)."""
 
     minutes: float
     rate: float = 1e-3
@@ -59,6 +62,7 @@ class LoopConfig:
     bad_steps: int = 20
     half_on_cpu: bool = False
     clip_each: bool = False
+    turn: float = 20.0
 
 
 @dataclass
@@ -125,16 +129,17 @@ def run(task: Task, config: LoopConfig, out: Path, resume: bool = False, device:
     return average
 
 
-def solver_of(net: nn.Module, config: LoopConfig, slow: dict[str, float]) -> torch.optim.Optimizer:
-    """AdamW on what is trained; vectors (gains, biases) do not decay."""
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+def solver_of(net: nn.Module, config: LoopConfig, slow: dict[str, float]) -> Solver:
+    """On what is trained: Muon for standardised filters, AdamW for the rest, where vectors (gains, biases) do not decay."""
+    turned = standardised(net)
+    groups: dict[tuple[float, bool, bool], list[nn.Parameter]] = {}
     for name, p in net.named_parameters():
         if p.requires_grad:
-            factor = next((f for start, f in slow.items() if name.startswith(start)), 1.0)
-            groups.setdefault((factor, p.dim() > 1), []).append(p)
-    rows = [{"params": params, "factor": factor, "weight_decay": config.decay * many}
-            for (factor, many), params in sorted(groups.items(), key=lambda g: g[0], reverse=True)]
-    return torch.optim.AdamW(rows, lr=config.rate, betas=(0.9, 0.99))
+            factor, turn = next((f for start, f in slow.items() if name.startswith(start)), 1.0), id(p) in turned
+            groups.setdefault((factor * (config.turn if turn else 1.0), p.dim() > 1, turn), []).append(p)
+    rows = [{"params": params, "factor": factor, "turn": turn, "weight_decay": config.decay * (many and not turn)}
+            for (factor, many, turn), params in sorted(groups.items(), key=lambda g: g[0], reverse=True)]
+    return Solver(rows, lr=config.rate, betas=(0.9, 0.99))
 
 
 def clipped(net: nn.Module, config: LoopConfig) -> Tensor:
