@@ -54,7 +54,8 @@ class Solver(torch.optim.AdamW):
     def _turn(self, p: Tensor, rate: float) -> None:
         state = self.state[p]
         if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(p.grad)
+            state.update(momentum=torch.zeros_like(p.grad), step=torch.zeros(()))      # AdamW reads `step` of every state it is given back
+        state["step"] += 1
         state["momentum"].lerp_(p.grad, 1 - MOMENTUM)
         step = orthogonal(p.grad.lerp(state["momentum"], MOMENTUM).flatten(1))        # Nesterov's
         p.add_(step.view_as(p).to(p.dtype), alpha=-rate * SIZE * max(step.shape) ** 0.5)
