@@ -47,7 +47,8 @@ class LoopConfig:
     decay; clip: largest norm of the gradient; average: moving average per step; validate_s, checkpoint_s, log_s: seconds between them;
     bad_steps: steps in a row with a gradient that is no number before training is given up; half_on_cpu: bf16 on the CPU too (`fast_half`);
     clip_each: `clip` is for each child of the network, so that one with large gradients does not silence the others;
-    turn: rate of standardised filters, which are Muon's, times the others' (muon.py)."""
+    turn: rate of standardised filters, which are Muon's, times the others' (muon.py);
+    steps: where given, so many of them are made, however long that takes: what is compared on a busy machine must not depend on its clock."""
 
     minutes: float
     rate: float = 1e-3
@@ -63,6 +64,11 @@ class LoopConfig:
     half_on_cpu: bool = False
     clip_each: bool = False
     turn: float = 20.0
+    steps: int = 0
+
+    def part(self, at: "Progress") -> float:
+        """How much of the training is over; 1: all."""
+        return at.step / self.steps if self.steps else at.seconds / (60 * self.minutes)
 
 
 @dataclass
@@ -87,9 +93,8 @@ def run(task: Task, config: LoopConfig, out: Path, resume: bool = False, device:
     half = torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or config.half_on_cpu)
     begin = time.monotonic() - at.seconds
     due = {"log": at.seconds + config.log_s, "validate": at.seconds + config.validate_s, "checkpoint": at.seconds + config.checkpoint_s}
-    total, seen, validated = config.minutes * 60, {}, -1
-    while at.seconds < total:
-        part = at.seconds / total
+    seen, validated = {}, -1
+    while (part := config.part(at)) < 1:
         for group in solver.param_groups:
             group["lr"] = group["factor"] * rate_at(config, at.step, part)
         batch = task.batch(at.step, part)

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
+from neural.contract.errors import OptionError
+
 from .people.assets import assets_root
 
 
@@ -14,6 +16,7 @@ def parser(name: str, about: str, configs: Iterable[str], phases: Iterable[str],
     p = argparse.ArgumentParser(prog=f"dev.py train {name}", description=about)
     p.add_argument("--config", choices=tuple(configs), default="cpu")
     p.add_argument("--minutes", type=float, default=150.0, help="of training; the first samples are drawn before")
+    p.add_argument("--steps", type=int, default=0, help="so many steps instead of minutes, of one --phase: to compare trainings on a busy machine")
     p.add_argument("--phase", choices=("all", *phases), default="all")
     p.add_argument("--resume", action="store_true")
     p.add_argument("--out", type=Path, default=Path(out))
@@ -30,3 +33,9 @@ def parser(name: str, about: str, configs: Iterable[str], phases: Iterable[str],
 def assets_of(args: argparse.Namespace) -> str | Path:
     """The pack file or asset folder. Raises what people.assets.assets_root raises."""
     return args.assets if args.assets and Path(args.assets).is_file() else assets_root(args.assets)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raises OptionError option.steps where steps are asked of more than one phase: they have no share of them."""
+    if args.steps and args.phase == "all":
+        raise OptionError("option.steps", "--steps needs one phase.", "Name it with --phase, or give --minutes.")

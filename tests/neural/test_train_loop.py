@@ -77,3 +77,10 @@ def test_the_rate_rises_and_falls():
     c = loop.LoopConfig(minutes=1, rate=1.0, warm_steps=10, last=0.1)
     assert loop.rate_at(c, 0, 0.0) == pytest.approx(0.1) and loop.rate_at(c, 100, 0.0) == pytest.approx(1.0)
     assert loop.rate_at(c, 100, 0.5) == pytest.approx(0.55) and loop.rate_at(c, 100, 1.0) == pytest.approx(0.1)
+
+
+def test_so_many_steps_whatever_the_clock_says(tmp_path):
+    loop.run(Line(), config(minutes=100.0, steps=37), tmp_path, say=lambda _: None)
+    assert json.loads((tmp_path / "progress.json").read_text())["step"] == 37
+    loop.run(Line(), config(minutes=1e-6, steps=50), tmp_path, resume=True, say=lambda _: None)
+    assert json.loads((tmp_path / "progress.json").read_text())["step"] == 50

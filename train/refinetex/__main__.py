@@ -68,6 +68,7 @@ def folder_of(args: argparse.Namespace) -> Path:
 
 def train(args: argparse.Namespace, plan: Plan, say=lambda text: print(text, flush=True)) -> Path:
     """All wanted phases; returns the exported weights of the last."""
+    options.check(args)
     if plan.device == "cuda" and not torch.cuda.is_available():
         raise OptionError("option.device", "There is no CUDA GPU here.", "Use --config cpu.")
     plan = _sized(args, plan)
@@ -155,8 +156,8 @@ def _train_phase(args, plan: Plan, phase: Phase, minutes: float, source: Source,
     else:
         task = TextureTask(start(args, plan, phase, say), phase, ROWS[args.row], source, held, _identity(args), **given)
     called(0)
-    say(f"phase '{phase.name}': {minutes:.1f} minutes, {kind.canvas} pixels, {kind.texture} texels{', bf16' if half else ''}")
-    average = loop.run(task, plan.loop(phase, minutes, half), out, args.resume, plan.device, say).cpu()
+    say(f"phase '{phase.name}': {f'{args.steps} steps' if args.steps else f'{minutes:.1f} minutes'}, {kind.canvas} pixels, {kind.texture} texels{', bf16' if half else ''}")
+    average = loop.run(task, plan.loop(phase, minutes, half, args.steps), out, args.resume, plan.device, say).cpu()
     file = args.out / "identity.safetensors" if phase.name == "identity" else folder_of(args) / "refinetex.safetensors"
     save(average if phase.name == "identity" else without_fine(average.net) if phase.name == "texture" else average.net, file)
     return file

@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def train(args: argparse.Namespace, plan: Plan, say=lambda text: print(text, flush=True)) -> Path:
     """All wanted phases; returns the exported weights."""
+    options.check(args)
     if plan.device == "cuda" and not torch.cuda.is_available():
         raise OptionError("option.device", "There is no CUDA GPU here.", "Use --config cpu.")
     wanted = [p for p in plan.phases if args.phase in ("all", p.name)]
@@ -139,8 +140,8 @@ def _train_phase(args, plan: Plan, phase: Phase, minutes: float, net: TwoK, sour
         phase = replace(phase, canvas=tuple((start, side, args.batch) for start, side, _ in phase.canvas))
     task = TwoKTask(net, phase, source, held, plan.device, called=called, half=half)
     called(0)
-    say(f"phase '{phase.name}': {minutes:.1f} minutes, canvas {canvas}{', bf16' if half else ''}")
-    average = loop.run(task, plan.loop(phase, minutes, half), args.out / phase.name, args.resume, plan.device, say)
+    say(f"phase '{phase.name}': {f'{args.steps} steps' if args.steps else f'{minutes:.1f} minutes'}, canvas {canvas}{', bf16' if half else ''}")
+    average = loop.run(task, plan.loop(phase, minutes, half, args.steps), args.out / phase.name, args.resume, plan.device, say)
     return finished(average, net.config)
 
 

@@ -24,8 +24,8 @@ class Plan:
     first: int = 256
     fresh: tuple[tuple[int, float], ...] = ()
 
-    def loop(self, phase: Phase, minutes: float, half: bool) -> LoopConfig:
-        return LoopConfig(minutes=minutes, rate=phase.rate, average=self.average, half_on_cpu=half, clip_each=True,
+    def loop(self, phase: Phase, minutes: float, half: bool, steps: int = 0) -> LoopConfig:
+        return LoopConfig(minutes=minutes, steps=steps, rate=phase.rate, average=self.average, half_on_cpu=half, clip_each=True,
                           warm_steps=100 if self.device == "cpu" else 300, validate_s=min(300.0, max(minutes * 6, 15.0)), log_s=20.0)
 
 
