@@ -90,7 +90,7 @@ def run(args: argparse.Namespace, rest: list[str]) -> int:
         where, python = f"--engine-python={environment('engine')}", environment("blender")
     options = [f"--{k.replace('_', '-')}={v}" for k, v in vars(args).items()
                if k in ("preset", "device", "surface", "depth", "texture", "body", "height", "seed", "person", "mask", "part", "sequence", "fps") and v is not None]
-    options += [f"--{k.replace('_', '-')}" for k in ("no_face", "stitch", "resume", "fresh", "retry_failed", "shared") if getattr(args, k)]
+    options += [f"--{k.replace('_', '-')}" for k in ("no_face", "stitch", "remove_shading", "resume", "fresh", "retry_failed", "shared") if getattr(args, k)]
     return call(python, str(ROOT / "addon/headless_main.py"), f"--out={args.out}", where, *options,
                 "--", *args.photos, cwd=None, LIKENESS_PARENT=str(os.getpid()))   # paths mean what they mean where one stands
 
@@ -200,6 +200,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--surface", choices=SURFACES, default="depth")
     p.add_argument("--depth", choices=DEPTHS, default="auto", help="front and back depth: the 2K2K networks, or the inflated body")
     p.add_argument("--texture", choices=TEXTURES, default="auto", help="colours of what the photo does not show: RefineTex, or mirrored and diffused")
+    p.add_argument("--remove-shading", action="store_true", help="take the photo's shading out of the colours (an estimate), to light the person anew")
     p.add_argument("--stitch", action="store_true", help="sew the two height fields instead of screened Poisson")
     p.add_argument("--body", metavar="PATH", help="your own SMPL .npz/.pkl instead of the body that ships")
     p.add_argument("--no-face", action="store_true", help="skip the face refinement")

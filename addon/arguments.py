@@ -40,6 +40,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--surface", choices=SURFACES, default="depth", help="how the surface is made")
     parser.add_argument("--depth", choices=DEPTHS, default="auto", help="how depth is found: networks, or the inflated body")
     parser.add_argument("--texture", choices=TEXTURES, default="auto", help="how what the photo does not show is coloured")
+    parser.add_argument("--remove-shading", action="store_true", help="take the photo's shading out of the colours (an estimate), for new light")
     parser.add_argument("--body", metavar="PATH", help="your own SMPL body (.npz or .pkl)")
     parser.add_argument("--no-face", action="store_true", help="leave the face refinement out")
     parser.add_argument("--height", type=float, metavar="M", help="height of the person in metres")
@@ -99,8 +100,8 @@ def part(text: str) -> tuple[int, int]:
 def job_options(args: argparse.Namespace) -> JobOptions:
     """JobOptions of parsed arguments; OptionError when a value cannot be."""
     return JobOptions(preset=args.preset, device=args.device, surface=args.surface, depth=args.depth,
-                      texture=args.texture, body=str(Path(args.body).absolute()) if args.body else None, face=not args.no_face,
-                      height_m=args.height, seed=args.seed, person=args.person, stitch=args.stitch,
+                      texture=args.texture, remove_shading=args.remove_shading,
+                      body=str(Path(args.body).absolute()) if args.body else None, face=not args.no_face, height_m=args.height, seed=args.seed, person=args.person, stitch=args.stitch,
                       mask=str(Path(args.mask).absolute()) if args.mask else None, sequence=args.sequence, fps=args.fps).checked()
 
 

@@ -51,6 +51,9 @@ class OptionsMixin:
     surface: EnumProperty(name="Surface", description="How the surface is made", items=SURFACE_ITEMS, default="depth")
     depth: EnumProperty(name="Depth", description="How the front and the back of the person are found", items=DEPTH_ITEMS, default="auto")
     texture: EnumProperty(name="Texture", description="How what the photo does not show is coloured", items=TEXTURE_ITEMS, default="auto")
+    remove_shading: BoolProperty(name="Remove Shading", default=False,
+                                 description="Estimate how the light falls in the photo and take its shading out of the colours, so that the person "
+                                             "can be lit anew. Cast shadows and highlights stay")
     face: BoolProperty(name="Refine Face", description="Refine the face where its network is there", default=True)
     height: FloatProperty(name="Height", description="Height of the person; 0: guessed from the body's proportions",
                           default=0.0, min=0.0, max=2.8, soft_max=2.2, precision=2, subtype="DISTANCE", unit="LENGTH")
@@ -64,8 +67,8 @@ def job_options(source) -> JobOptions:
     """JobOptions from anything that has the mixin's properties. OptionError when they do not go together."""
     body = bpy.path.abspath(source.body) if source.body else None
     return JobOptions(preset=source.preset, device=source.device, surface=source.surface, depth=source.depth,
-                      texture=source.texture, face=source.face, body=body, height_m=round(source.height, 4) or None, seed=source.seed,
-                      person=source.person or None).checked()
+                      texture=source.texture, remove_shading=source.remove_shading, face=source.face, body=body,
+                      height_m=round(source.height, 4) or None, seed=source.seed, person=source.person or None).checked()
 
 
 def copy_options(source, target) -> None:

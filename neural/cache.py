@@ -29,7 +29,7 @@ READS = {  # which options decide a stage's own result, beyond its inputs
     "s04_coarse": ("preset", "device", "depth", "surface", "seed"), "s05_parts": ("device",), "s06_depth": ("device",),
     "s07_points": (), "s08_face": ("face", "device"),
     "s09_surface": ("preset", "surface", "stitch", "device"),
-    "s10_texture": ("preset", "device", "seed", "texture"), "s11_rig": (),
+    "s10_texture": ("preset", "device", "seed", "texture", "remove_shading"), "s11_rig": (),
 }
 
 

@@ -93,7 +93,8 @@ class Pipeline:
                        "watertight": bool(surface.watertight), "height_m": round(float(body.height_m), 4)}
         report.rig = {"joints": len(rig.joint_names)}
         report.texture = {"size": int(texture.albedo.shape[0]), "seen_fraction": round(float(texture.seen_fraction), 4),
-                          "psnr_db": round(float(texture.psnr_db), 2)}
+                          "psnr_db": round(float(texture.psnr_db), 2),
+                          "shading_removed": None if texture.shading is None else round(texture.shading, 3)}
         return Made(normals, depths, surface, texture, rig)
 
     def release(self) -> None:

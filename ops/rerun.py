@@ -36,7 +36,8 @@ class LIKENESS_OT_rerun(properties.OptionsMixin, QueueRunner, bpy.types.Operator
         self.windowed = True
         _, before, _ = self._subject(context)
         for name, key in (("preset", "preset"), ("device", "device"), ("surface", "surface"), ("depth", "depth"),
-                          ("texture", "texture"), ("face", "face"), ("height", "height_m"), ("seed", "seed"), ("person", "person"), ("body", "body")):
+                          ("texture", "texture"), ("remove_shading", "remove_shading"), ("face", "face"), ("height", "height_m"),
+                          ("seed", "seed"), ("person", "person"), ("body", "body")):
             if before.get(key) is not None and not self.properties.is_property_set(name):
                 setattr(self, name, before[key])
         return context.window_manager.invoke_props_dialog(self, width=340, confirm_text="Run Again")

@@ -53,6 +53,7 @@ def draw_options(layout: bpy.types.UILayout, source) -> None:
     layout.prop(source, "surface")
     layout.prop(source, "depth")
     layout.prop(source, "texture")
+    layout.prop(source, "remove_shading")
     layout.prop(source, "device")
     layout.prop(source, "seed")
     layout.prop(source, "body")

@@ -68,6 +68,7 @@ class JobOptions:
                                       # official checkpoint first
     texture: str = "auto"             # one of TEXTURES: the colours of what the photo does not show; auto = the RefineTex network that
                                       # ships, else mirror
+    remove_shading: bool = False      # True: the photo's shading is estimated and taken out of the colours (albedo), for new light
     stitch: bool = False              # True: direct stitch of the two height fields instead of screened Poisson
     body: str | None = None           # path of the person's own SMPL .npz/.pkl; None = the body that ships
     face: bool = True                 # face refinement, where its network is there
@@ -102,6 +103,8 @@ class JobOptions:
             choose("sequence", self.sequence, MODES)
             if self.mask is not None:
                 raise OptionError("option.sequence-mask", "A sequence cannot have one mask for all frames.", "Leave the mask out.")
+            if self.remove_shading:
+                raise OptionError("option.sequence-shading", "Shading is removed from photos, not from sequences.", "Leave --remove-shading out.")
         elif self.fps is not None or self.frames:
             raise OptionError("option.sequence", "Frames and frames a second belong to a sequence.", "Choose the sequence 'animated' or 'per-frame'.")
         if self.fps is not None and not 0.1 <= self.fps <= 1000:

@@ -26,6 +26,7 @@ from .s05_parts import Normals
 from .s06_depth import Depths
 from .s09_surface import Surface
 from .s10_refined import Refined, body_albedo, refine
+from .s10_shading import without_shading
 from .s10_unseen import Unseen, plan_unseen, seen_weight
 
 NAME = "s10_texture"
@@ -43,7 +44,8 @@ class Texture:
     vertex_color  (V, 3) uint8 sRGB.
     vertex_seen   (V,) float32 in [0, 1].
     seen_fraction share of the surface area whose colour comes from the photo.
-    psnr_db       front re-render against the photo inside the mask.
+    psnr_db       front re-render against the photo (without shading, where that was asked for) inside the mask.
+    shading       how much of the brightness's spread within materials was taken out as the photo's shading, 0 to 1; None: it was to stay.
     body_albedo   (T / 2, T / 2, 3) uint8 sRGB: the same on the body model's UVs; None without RefineTex.
     """
 
@@ -59,6 +61,7 @@ class Texture:
     seen_fraction: float
     psnr_db: float
     body_albedo: np.ndarray | None = None
+    shading: float | None = None
     method: str = "projection+mirror+diffusion"
     weights: tuple[str, ...] = ()
 
@@ -75,8 +78,11 @@ def paint_texture(photo: Photo, person: Person, body: Body, normals: Normals, de
     """
     if len(surface.faces) < 4 or not np.isfinite(surface.vertices).all():
         raise TextureError("texture.empty", "There is no surface to paint.", "Try another photo or another preset.")
-    size = context.sizes.atlas
+    size, shading = context.sizes.atlas, None
     context.step(0, 6)
+    if context.options.remove_shading:
+        photo, person, found = without_shading(photo, person, normals, context)
+        shading = found and found.explained
     flat = unwrap(surface.vertices, surface.faces, person.camera, size, context.device)
     context.step(1, 6)
     view = sight(surface.vertices, surface.faces, person.camera, context.device)
@@ -109,7 +115,7 @@ def paint_texture(photo: Photo, person: Person, body: Body, normals: Normals, de
     result = Texture(
         flat.uv, flat.faces, body_uv, body_uv_faces, albedo, confidence, bump,
         np.clip(np.round(seen * colour + (1 - seen) * hidden), 0, 255).astype(np.uint8), plan.seen,
-        share, front_psnr(surface, flat, albedo, person), **more)
+        share, front_psnr(surface, flat, albedo, person), shading=shading, **more)
     context.step(6, 6)
     return result
 
