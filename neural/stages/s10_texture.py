@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -117,7 +117,7 @@ def paint_texture(photo: Photo, person: Person, body: Body, normals: Normals, de
         np.clip(np.round(seen * colour + (1 - seen) * hidden), 0, 255).astype(np.uint8), plan.seen,
         share, front_psnr(surface, flat, albedo, person), shading=shading, **more)
     context.step(6, 6)
-    return result
+    return result if shading is None else replace(result, method=f"{result.method}+unshaded")
 
 
 def _network(nets, context: Context):
