@@ -1,6 +1,7 @@
 """The whole way on a test photo: every file, every promise that can be checked without Blender."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -91,6 +92,18 @@ def test_same_photo_same_bytes_and_the_cache_is_used(done, pipeline, tmp_path):
     assert all(s["cached"] for s in cached["stages"] if s["name"] in STAGES and s["name"] != "s08_face")
     assert (out / "mesh.ply").read_bytes() == (tmp_path / "c/mesh.ply").read_bytes()
     assert cached["warnings"] == again["warnings"]
+
+
+def test_only_the_texture_is_new_without_shading(done, pipeline, tmp_path):
+    out, before, _, cache = done
+    report = pipeline.run(PHOTOS / "man_front.jpg", tmp_path / "out", replace(DRAFT, remove_shading=True), cache=cache)
+    anew = [s["name"] for s in report["stages"] if not s["cached"] and s["name"] in STAGES]
+    assert anew == ["s08_face", "s10_texture"]
+    assert next(s["method"] for s in report["stages"] if s["name"] == "s10_texture").endswith("+unshaded")
+    assert 0 < report["texture"]["shading_removed"] < 0.9 and before["texture"]["shading_removed"] is None
+    assert report["texture"]["psnr_db"] >= 28
+    old, new = (cv2.imread(str(folder / "albedo.png")).astype(float) for folder in (out, tmp_path / "out"))
+    assert 0.5 < np.abs(old - new).mean() < 40
 
 
 def test_a_surface_without_network_is_refused(pipeline, tmp_path):
