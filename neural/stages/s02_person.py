@@ -74,6 +74,7 @@ class PersonConfig:
                                     # would call black clothes in sunlight dark)
     grey_chroma: float = 3.0        # 99th percentile of |R-G|, |G-B| in the photo, 0-255: below, it is greyscale
     face_presence: float = 0.5      # of the mesh network
+    hole: float = 5e-4              # of the mask's area: larger ones that were filled are told
     alpha_cover: float = 0.8        # the file's own matte is used when it covers this part of the pose's mask
 
 
@@ -106,7 +107,7 @@ def find_person(photo: Photo, nets: LandmarkNets, context: Context, config: Pers
     left, right = (hands.find(nets, image, person.pose, side) for side in ("left", "right"))
     context.step(2, 5)
 
-    own_mask = _own_mask(context, photo, person.pose)
+    own_mask = _own_mask(context, photo, person.pose, config)
     size = context.sizes.canvas
     square = _square(photo, nets, image, person, own_mask, config)
     photo_from_crop = canvas.photo_from_canvas(square, size)
@@ -304,7 +305,7 @@ def _with_limbs(prior: np.ndarray, pose: Pose, found_hands: list[hands.Hand | No
     return np.where(sure > 0, np.maximum(prior, 0.97), prior).astype(np.float32)
 
 
-def _own_mask(context: Context, photo: Photo, pose: Pose) -> np.ndarray | None:
+def _own_mask(context: Context, photo: Photo, pose: Pose, config: PersonConfig) -> np.ndarray | None:
     """(H, W) float32 in [0, 1] from the person's own mask image: its alpha when it has one, else its brightness."""
     if context.options.mask is None:
         return None
@@ -324,10 +325,14 @@ def _own_mask(context: Context, photo: Photo, pose: Pose) -> np.ndarray | None:
                               "Give a mask of the same size as the photo.")
         context.warn("mask.resized", "The mask had another size than the photo and was resized.")
         grey = cv2.resize(grey, (w, h), interpolation=cv2.INTER_LINEAR if grey.shape[0] < h else cv2.INTER_AREA)
-    whole = pose.mask_on(np.eye(3), (w, h)) > 0.7
+    sure = pose.mask_on(np.eye(3), (w, h))
+    whole = sure > 0.7
     if not whole.any() or float((grey[whole] > 0.5).mean()) < 0.3:
         raise PersonError("person.mask-mismatch", "The mask does not cover the person that was found.",
                           "Make the mask white where the person is and black elsewhere, or choose another person.")
+    grey, holes = matte.without_holes(grey, sure)
+    if holes > config.hole:
+        context.warn("mask.holes", "The mask has holes where the photo shows the person; they were filled.")
     return grey
 
 

@@ -15,7 +15,7 @@ from neural.contract.errors import PersonError
 from neural.contract.frames import Camera, apply_2d
 from neural.contract.job import JobOptions
 from neural.contract.joints import JOINT, LANDMARK
-from neural.nets.landmarks import LandmarkNets, canvas
+from neural.nets.landmarks import LandmarkNets, canvas, matte
 from neural.nets.landmarks.runtime import FILES, FOLDER
 from neural.stages.s01_photo import Photo, read_photo
 from neural.stages.s02_person import Person, find_person
@@ -242,6 +242,37 @@ def test_ones_own_mask(nets, seen, tmp_path):
         with pytest.raises(PersonError) as info:
             look(nets, photo, mask=str(tmp_path / name))
         assert info.value.code == code
+
+
+def test_holes_of_ones_own_mask_are_filled_and_gaps_stay(nets, seen, tmp_path):
+    """A hole in trunk and face is the mask's fault; between an arm on the hip and the trunk there is background."""
+    truth = photo_truth("woman_arms")
+    photo, (usual, _) = read_photo(truth.path, Context()), seen("woman_arms")
+    mask = np.where(truth.visible == 1, 255, 0).astype(np.uint8)
+    at = lambda *names: np.mean([apply_2d(usual.photo_from_crop, usual.landmarks[[LANDMARK[n]]])[0] for n in names], 0)
+    long = np.hypot(*(at("left_shoulder", "right_shoulder") - at("left_hip", "right_hip")))
+    for centre, part in ((at("left_shoulder", "right_hip"), 0.12), (at("nose"), 0.06)):
+        cv2.circle(mask, tuple(int(v) for v in centre), max(int(part * long), 2), 0, -1)
+    Image.fromarray(mask).save(tmp_path / "holes.png")
+    person, said = look(nets, photo, mask=str(tmp_path / "holes.png"))
+    whole = canvas.cut(np.where(truth.visible == 1, 255, 0).astype(np.uint8), _square_of(person), person.mask.shape[0], False) / 255
+    assert [w for w in said if w == "mask.holes"] and np.abs(person.mask - whole).mean() < 2e-3
+
+
+def _square_of(person) -> tuple[int, int, int]:
+    m = person.photo_from_crop
+    return round(m[0, 2]), round(m[1, 2]), round(m[0, 0] * person.mask.shape[0])
+
+
+def test_a_gap_that_the_prior_doubts_is_no_hole():
+    mask, prior = np.ones((40, 40), np.float32), np.ones((40, 40), np.float32)
+    mask[:3], prior[:3] = 0, 0
+    mask[10:16, 10:16] = 0
+    mask[24:30, 24:30] = 0
+    prior[26, 26] = 0.4
+    filled, count = matte.without_holes(mask, prior)
+    assert count == pytest.approx(36 / (37 * 40 - 36)) and (filled[10:16, 10:16] == 1).all() and (filled[24:30, 24:30] == 0).all() and (filled[:3] == 0).all()
+    assert matte.without_holes(filled, prior)[1] == 0
 
 
 def test_focal_length_of_the_photo_is_used(nets):
