@@ -174,13 +174,13 @@ def test_the_choice_of_networks_reaches_every_kind_of_job(engine, photo, load, t
 
 
 def test_run_again_begins_with_the_options_of_before(engine, photo, load):
-    bpy.ops.likeness.import_photo(filepath=photo("anna.jpg"), preset="draft", depth="body-prior", texture="mirror", seed=4)
+    bpy.ops.likeness.import_photo(filepath=photo("anna.jpg"), preset="draft", depth="body-prior", texture="mirror", remove_shading=True, seed=4)
     rerun = load("ops.rerun").LIKENESS_OT_rerun
     again = SimpleNamespace(job=engine.get().queue.jobs[0].number, properties=SimpleNamespace(is_property_set=lambda name: name == "seed"), seed=9)
     again._subject = rerun._subject.__get__(again)
     manager = SimpleNamespace(invoke_props_dialog=lambda operator, **more: {"RUNNING_MODAL"})
     rerun.invoke(again, SimpleNamespace(window_manager=manager), None)
-    assert (again.preset, again.depth, again.texture, again.seed) == ("draft", "body-prior", "mirror", 9)
+    assert (again.preset, again.depth, again.texture, again.remove_shading, again.seed) == ("draft", "body-prior", "mirror", True, 9)
 
 
 def test_choices_are_those_of_the_engine(load):

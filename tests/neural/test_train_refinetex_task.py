@@ -185,7 +185,7 @@ def tiny(monkeypatch, tmp_path):
         write_shard(PAIR.folder(tmp_path / "s", part) / "000000000", [0, 0, 1, 1], people(2, 128, 64))
         write_shard(ONE.folder(tmp_path / "s", part) / "000000000", [0, 1], people(2, 128, 128, 1))
     plan = Plan("tiny", "cpu", tuple(PHASE.values()), held=2, average=0.9, fresh=((PAIR, 1.0), (ONE, 1.0)))
-    args = SimpleNamespace(config="cpu", minutes=0.03, phase="all", row="full", net="ours", resume=False, out=tmp_path / "out",
+    args = SimpleNamespace(config="cpu", minutes=0.03, steps=0, phase="all", row="full", net="ours", resume=False, out=tmp_path / "out",
                            samples=tmp_path / "s", no_drawing=True, ship=False, assets=None, threads=1, batch=None, first=None, start=None)
     return lambda **kw: cli.train(SimpleNamespace(**{**vars(args), **kw}), plan, lambda text: None), tmp_path / "out"
 
@@ -225,6 +225,9 @@ def test_training_begins_with_weights_of_a_file(tiny, tmp_path):
     torch.manual_seed(5)
     learnt = Compact(TINY)
     save(learnt, tmp_path / "learnt.safetensors", half=False)
+    with pytest.raises(OptionError) as caught:
+        run(steps=3)
+    assert caught.value.code == "option.steps"
     run(phase="texture", minutes=0.001, start=tmp_path / "learnt.safetensors")
     near, new = load(out / "refinetex.safetensors").state_dict(), Compact(TINY).state_dict()
     far = lambda a: sum(float((a[k] - v).abs().mean()) for k, v in learnt.state_dict().items() if k in near)

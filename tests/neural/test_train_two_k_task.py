@@ -130,7 +130,7 @@ def _folder(root, canvas=256):
 
 
 def args_of(tmp_path, **kw):
-    return SimpleNamespace(**{"config": "cpu", "minutes": 0.02, "phase": "coarse", "resume": False, "out": tmp_path / "out",
+    return SimpleNamespace(**{"config": "cpu", "minutes": 0.02, "steps": 0, "phase": "coarse", "resume": False, "out": tmp_path / "out",
                               "samples": tmp_path / "s", "no_drawing": True, "ship": False, "assets": None, "threads": 1, "batch": 1, "start": None, **kw})
 
 

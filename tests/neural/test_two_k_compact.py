@@ -1,5 +1,6 @@
 """COMPACT: sizes, the same result from the fast forward, frames that turn with the patches, what is missing, depth at every resolution."""
 
+import copy
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.two_k import inputs as person
-from neural.nets.blocks.conv import WeightConv
+from neural.nets.blocks.conv import Head, WeightConv
 from neural.nets.two_k import ours
 from neural.nets.two_k.cascade import Step
 from neural.nets.two_k.config import COMPACT, CPU, OURS
@@ -135,6 +136,18 @@ def test_missing_parts_leave_the_coarse_normals(net):
     assert len(moved) and moved[:, 0].min() > 256                               # nothing above the hip
     shin = (slice(400, 420), slice(280, 290))
     assert (less.normals[0, :6][(slice(None), *shin)] - ours.unit(coarse)[0][(slice(None), *shin)]).abs().max() < 1e-4
+
+
+@torch.inference_mode()
+def test_parts_that_change_nothing_leave_the_coarse_normals_as_they_are(net):
+    """Being cut, turned and laid back costs nothing: only changes are laid back."""
+    silent, given = copy.deepcopy(net), person(512)
+    for head in (m for m in silent.img2normal_part.modules() if isinstance(m, Head)):
+        torch.nn.init.zeros_(head.weight), torch.nn.init.zeros_(head.bias)
+    out = silent(given)
+    coarse = F.interpolate(out.coarse.normals[:, :6], (512, 512), mode="bilinear", align_corners=False)
+    assert out.patches and (out.normals[:, :6] - ours.unit(coarse)).abs().max() < 1e-5
+    assert (net(given).normals - out.normals)[:, :6].abs().max() > 0.01
 
 
 def test_a_part_fades_into_the_coarse_normals_without_a_step(net):

@@ -125,8 +125,13 @@ class TwoK(nn.Module):
         return {g: cut([inputs.image, guide], warps, g) for g in groups}
 
     def part_normals(self, inputs: Inputs, coarse: Coarse, warps: Warps) -> dict[str, Tensor]:
-        """Group -> (N, 6 or 8, h, w) normals of every patch, in its own frame."""
-        return {g: self.patch_normals(g, seen, warps.config.canvas) for g, seen in self.part_inputs(inputs, coarse, warps).items()}
+        """Group -> (N, 6 or 8, h, w) normals of every patch, in its own frame; ours: what they change of the coarse ones (ours.changes)."""
+        out = {}
+        for g, seen in self.part_inputs(inputs, coarse, warps).items():
+            out[g] = self.patch_normals(g, seen, warps.config.canvas)
+            if self.config.ours:
+                out[g] = ours.changes(out[g], seen)
+        return out
 
     def patch_normals(self, group: str, seen: Tensor, canvas: int) -> Tensor:
         """The group's network on its inputs; canvas: side of the canvas that they are cut from."""
