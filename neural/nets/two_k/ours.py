@@ -230,10 +230,10 @@ def merged(pieces: list[Piece], coarse: Coarse, side: int) -> Tensor:
     total, weight = blend(pieces, part_of(out, box), box)
     large, lacking = enlarged(like, side // like.shape[-1], box), (1 - weight).clamp(min=0)
     total = total / weight.clamp_(min=1)
-    total = torch.cat([large[:, :6] + total[:, :6], torch.addcmul(total[:, 6:], large[:, 6:], lacking)], 1)
     if torch.is_grad_enabled():                                  # gradients forbid to write where the sum was made
         out = torch.zeros_like(out)
-    part_of(out, box)[:, :6], part_of(out, box)[:, 6:] = unit(total[:, :6]), total[:, 6:]
+    part_of(out, box)[:, :6] = unit(large[:, :6] + total[:, :6])
+    part_of(out, box)[:, 6:] = torch.addcmul(total[:, 6:], large[:, 6:], lacking)
     return out
 
 
