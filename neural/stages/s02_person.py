@@ -157,8 +157,8 @@ def _nobody(nets: LandmarkNets, image: Pyramid) -> PersonError:
 
 
 def _only_face() -> PersonError:
-    return PersonError("person.only-face", "This photo shows only a face, not a body.",
-                       "Use a photo that shows the person at least down to the waist; best from head to feet.")
+    return PersonError("person.only-face", "A face was found in this photo, but no body.",
+                       "Use a photo that shows the person at least down to the waist, with both sides; best from head to feet.")
 
 
 def choose_by_options(found: list[people.Found], context: Context) -> int:
