@@ -47,6 +47,7 @@ class UnseenConfig:
     cloth_trust: float = 0.008    # the garment's colour is met this far from the seen border: 1 / sqrt = 11 edges
     symmetry_reach_m: float = 0.05
     reach_px: float = 10.0        # mirrored colours are used up to here outside the matte, pixels of a 1024 crop
+    beside_px: float = 6.0        # this near another limb's pixels a garment's colour is not taken: matte, fit and blur mix them
     grain: float = 1.0            # grain of diffused areas relative to the photo's own
 
 
@@ -95,7 +96,8 @@ def plan_unseen(person: Person, body: Body, surface: Surface, near: Closest, sig
     hidden = (seen < 0.05) & ~guide
     _symmetry(target, trust, hidden, seen, near, body, low, config)
     rest = near.interpolate(body.rest_vertices, body.faces)
-    garment, known = calm_colours(rest, near.interpolate(body.weights, body.faces), low, seen)
+    clear = seen * ~_beside_others(group, sight, v, f, config.beside_px * unit)
+    garment, known = calm_colours(rest, near.interpolate(body.weights, body.faces), low, clear)
     cloth = known & (seen < 0.10) & (cosine < 0.06)
     detail = cloth & guide
     target[cloth], trust[cloth], guide[cloth] = garment[cloth], config.cloth_trust, False
@@ -126,6 +128,18 @@ def plan_unseen(person: Person, body: Body, surface: Surface, near: Closest, sig
 def _feathered(flag: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """(V,) bool -> [0, 1]: 0 where it does not hold, rising to 1 over a few edges inside."""
     return np.clip(2 * smooth(flag.astype(np.float64), edges, 4) - 1, 0, 1) * flag
+
+
+def _beside_others(group: np.ndarray, sight: Sight, vertices: np.ndarray, faces: np.ndarray, reach: float) -> np.ndarray:
+    """(V,) bool: within `reach` pixels of the vertex the camera sees another limb, such as a forearm before the trunk."""
+    shown = np.where(sight.face >= 0, group[faces[np.maximum(sight.face, 0), 0]], -1)
+    wide = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(round(reach), 1) + 1,) * 2)
+    x, y = np.clip(np.floor(sight.camera.project(vertices)).astype(int), 0, np.array(shown.shape[::-1]) - 1).T
+    out = np.zeros(len(group), bool)
+    for own in np.unique(group):
+        other = (shown >= 0) & ~_ALIKE[own][np.maximum(shown, 0)]
+        out |= (group == own) & (cv2.dilate(other.astype(np.uint8), wide)[y, x] > 0)
+    return out
 
 
 def _beside(flag: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -8,11 +8,13 @@ import numpy as np
 
 from neural.contract.frames import Camera
 from neural.contract.joints import JOINT, LANDMARK
+from neural.geometry.bake import sight
 from neural.geometry.calm import calm_colours
 from neural.geometry.fill import strands
 from neural.geometry.plate import make_plate
 from neural.geometry.raster import rasterize
 from neural.geometry.unwrap import _touches, _uncovered
+from neural.stages.s10_unseen import LEFT_ARM, TORSO, _beside_others
 
 _spec = importlib.util.spec_from_file_location("unwrap_shapes", Path(__file__).with_name("test_texture_unwrap.py"))
 _shapes = importlib.util.module_from_spec(_spec)
@@ -140,3 +142,25 @@ def test_the_back_of_a_head_is_hair():
     assert back.sum() > 100 and np.abs(colour[back] - hair).max(1).mean() < 20
     to_skin, to_hair = np.linalg.norm(colour - skin, axis=1), np.linalg.norm(colour - hair, axis=1)
     assert (to_hair[back] < to_skin[back]).all()
+
+
+def test_garments_take_no_colours_beside_another_limb():
+    """A forearm's strip before the trunk's sheet: what lies within the reach of the strip's outline says nothing of the trunk's cloth."""
+    side, z = 128, 2.0
+    camera = Camera(side, side, 200.0, 200.0, side / 2, side / 2)
+    line = np.linspace(-0.5, 0.5, 41)
+    sheet = lambda x0, x1, y0, y1, depth: np.stack([*np.meshgrid(x0 + (x1 - x0) * (line + 0.5), y0 + (y1 - y0) * (line + 0.5)), np.full((41, 41), depth)], -1).reshape(-1, 3)
+    k = np.arange(40)[:, None] * 41 + np.arange(40)
+    faces = np.concatenate([np.stack([k, k + 41, k + 1], -1).reshape(-1, 3), np.stack([k + 1, k + 41, k + 42], -1).reshape(-1, 3)])
+    vertices = np.concatenate([sheet(-0.5, 0.5, -0.5, 0.5, z), sheet(-0.5, 0.5, -0.05, 0.05, z - 0.3)])
+    faces = np.concatenate([faces, faces + 41 * 41])
+    group = np.repeat([TORSO, LEFT_ARM], 41 * 41)
+    flagged = _beside_others(group, sight(vertices, faces, camera), vertices, faces, 4.0)
+    row = camera.project(vertices)[:, 1]
+    edge = 200 * 0.05 / (z - 0.3)
+    away = np.abs(np.abs(row - side / 2) - edge)
+    trunk = group == TORSO
+    assert flagged[trunk & (np.abs(row - side / 2) > edge) & (away < 3)].all() and not flagged[trunk & (np.abs(row - side / 2) > edge + 6)].any()
+    inner = ~trunk & (np.abs(camera.project(vertices)[:, 0] - side / 2) < 40)
+    assert flagged[inner & (away < 2)].all() and not flagged[inner & (away > 5.5)].any()
+    assert not _beside_others(np.full(len(group), TORSO), sight(vertices, faces, camera), vertices, faces, 4.0).any()
