@@ -13,7 +13,8 @@ from ..contract.joints import JOINT
 
 CELL = 0.008           # length of a ring of a limb, metres
 STEADY = 13            # rings over which the middle colour is taken again: belts stay, wrinkles go
-COLLAR = 0.13          # this far down from the top of the trunk the neckline's shape matters: left to the mirrored photo
+COLLAR = 0.13          # in front, this far down from the top of the trunk the neckline's shape matters: left to the mirrored photo
+NAPE = 0.03            # behind: garments are closed there up to the neck, whatever collar, tie or open jacket the front has
 BORDER = 4.0           # power of the weights: above 1 the borders between limbs are narrower than those of the skin
 FEWEST = 40            # seen vertices that a limb needs
 _LEFT = ("left_hip", "left_knee"), ("left_shoulder", "left_elbow")
@@ -57,7 +58,7 @@ def calm_colours(rest: np.ndarray, weights: np.ndarray, colour: np.ndarray, seen
         along = (rest[rows, axis] - low) / CELL - 0.5
         total[rows] += say[rows, None] * np.stack([np.interp(along, at, ring[:, k]) for k in range(3)], 1)
         share[rows, 0] += say[rows]
-        known[rows] |= mine[rows] & ((not trunk) | (rest[rows, 1] < rest[mine, 1].max() - COLLAR))
+        known[rows] |= mine[rows] & ((not trunk) | (rest[rows, 1] < rest[mine, 1].max() - np.where(rest[rows, 2] < 0, NAPE, COLLAR)))
     return np.where(share > 0, total / np.maximum(share, 1e-9), colour), known
 
 

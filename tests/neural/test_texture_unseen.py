@@ -37,7 +37,8 @@ def test_prints_go_and_the_belt_line_stays():
     rest, weights, colour, seen = dressed()
     calm, known = calm_colours(rest, weights, colour, seen)
     back = known & (seen == 0)
-    assert back.any() and not known[rest[:, 1] > 0.3].any()                # the neckline is the mirrored photo's
+    assert back.any() and not known[(rest[:, 1] > 0.3) & (rest[:, 2] > 0)].any()                # the neckline in front is the mirrored photo's
+    assert known[(rest[:, 1] < 0.36) & (rest[:, 2] < 0)].all()                                  # behind, clothes are closed up to the nape
     off = np.abs(rest[:, 1] - 0.1) > 0.02                                  # two rings from the belt
     right = np.where((rest[:, 1] > 0.1)[:, None], SHIRT, TROUSERS)
     assert np.abs(calm - right)[back & off].max() < 8
