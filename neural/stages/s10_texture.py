@@ -45,7 +45,7 @@ class Texture:
     vertex_seen   (V,) float32 in [0, 1].
     seen_fraction share of the surface area whose colour comes from the photo.
     psnr_db       front re-render against the photo (without shading, where that was asked for) inside the mask.
-    shading       how much of the brightness's spread within materials was taken out as the photo's shading, 0 to 1; None: it was to stay.
+    shading       part of the differences in brightness between pixels of one hue that was taken out as the photo's shading; None: nothing was.
     body_albedo   (T / 2, T / 2, 3) uint8 sRGB: the same on the body model's UVs; None without RefineTex.
     """
 
