@@ -101,7 +101,8 @@ def job_options(args: argparse.Namespace) -> JobOptions:
     """JobOptions of parsed arguments; OptionError when a value cannot be."""
     return JobOptions(preset=args.preset, device=args.device, surface=args.surface, depth=args.depth,
                       texture=args.texture, remove_shading=args.remove_shading,
-                      body=str(Path(args.body).absolute()) if args.body else None, face=not args.no_face, height_m=args.height, seed=args.seed, person=args.person, stitch=args.stitch,
+                      body=str(Path(args.body).absolute()) if args.body else None, face=not args.no_face,
+                      height_m=args.height, seed=args.seed, person=args.person, stitch=args.stitch,
                       mask=str(Path(args.mask).absolute()) if args.mask else None, sequence=args.sequence, fps=args.fps).checked()
 
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from neural.geometry.srgb import srgb
+
 from .errors import SuiteError
 from .readers.mesh import Mesh
 from .render.camera import ShotConfig
 from .render.picture import Shot, photograph
-from .render.shade import linear, srgb
+from .render.shade import linear
 
 DEGRADED = {
     "dark": "two stops under, warm, with the noise that comes with it",

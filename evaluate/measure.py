@@ -11,6 +11,7 @@ import numpy as np
 
 from neural.contract.frames import Camera
 from neural.geometry.raster import rasterize
+from neural.geometry.srgb import srgb
 
 from .methods import Reconstruction
 from .metrics.align import Similarity, icp
@@ -21,7 +22,6 @@ from .metrics.image import edge_distance, psnr, ssim
 from .metrics.maps import icon_l2, map_error, mask_iou, normal_error
 from .metrics.outside import volume_iou
 from .render.picture import Shot, lit, novel_view, true_maps
-from .render.shade import srgb
 from .truth import MeasureConfig, Shape, Truth
 
 NOVEL_DEG = (45.0, 90.0, 180.0, 270.0)

@@ -73,11 +73,7 @@ class Runner:
         began = time.perf_counter()
         if method in PIPELINES:
             return replace(self._pipeline(photo, truth, began, PIPELINES[method]), method=method)
-        job = self.job(photo, ORACLES.get(method, Row()))
-        nets = self.pipeline.models
-        read = job.stage(s01_photo, s01_photo.read_photo, photo, source=photo)
-        person = job.stage(s02_person, s02_person.find_person, read, nets.landmarks)
-        body = job.stage(s03_body, s03_body.fit_body, person, nets.body(self.options.body))
+        job, read, person, body = self.fitted(photo, ORACLES.get(method, Row()))
         if method == "body":
             return Reconstruction("body", simple_mesh(body.vertices, body.faces), body.joints[0], body.joints,
                                   time.perf_counter() - began)
@@ -100,6 +96,13 @@ class Runner:
         options = self._asked(row)
         return StageRunner(options, self.pipeline.device, Report(photo.name, options, self.pipeline.device),
                            lambda *_: None, lambda: False, 2048, StageCache(self.work / "cache-depth"))
+
+    def fitted(self, photo: Path, row: Row = Row()) -> tuple[StageRunner, s01_photo.Photo, s02_person.Person, s03_body.Body]:
+        """`job`, and what the stages up to the fitted body make of a picture file."""
+        job, nets = self.job(photo, row), self.pipeline.models
+        read = job.stage(s01_photo, s01_photo.read_photo, photo, source=photo)
+        person = job.stage(s02_person, s02_person.find_person, read, nets.landmarks)
+        return job, read, person, job.stage(s03_body, s03_body.fit_body, person, nets.body(self.options.body))
 
     def _oracle(self, job, read, person, body, truth: Truth, began: float) -> Reconstruction:
         """True maps of the picture through our points, surface and texture."""

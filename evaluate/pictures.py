@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 
 from neural.geometry.raster import rasterize_screen
+from neural.geometry.srgb import srgb
 
 from .measure import NOVEL_DEG, Measured
 from .metrics.maps import VIEWS, _TURNS, angle_deg, turn_about_y
 from .methods import Reconstruction
 from .render.picture import lit, novel_view
-from .render.shade import srgb
 from .truth import MeasureConfig, Shape, Truth
 
 HEAT_CM = 5.0       # red end of distances

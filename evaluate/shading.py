@@ -17,8 +17,9 @@ import numpy as np
 
 from neural.contract.errors import LikenessError
 from neural.contract.job import PRESETS
-from neural.geometry.shading import LUMA, linear, srgb
-from neural.stages import s01_photo, s02_person, s03_body, s04_coarse, s05_parts
+from neural.geometry.shading import LUMA
+from neural.geometry.srgb import linear, srgb
+from neural.stages import s04_coarse, s05_parts
 from neural.stages.s10_shading import without_shading
 
 from .methods import Runner
@@ -54,10 +55,7 @@ def measure(item: Item, number: int, light: Light, runner: Runner, preset: str, 
     flat, _ = lit(shot.mesh, shot.camera, None)
     file = folder / f"{number}-{light.ambient}.png"
     cv2.imwrite(str(file), shot.rgb[..., ::-1])
-    job, nets = runner.job(file), runner.pipeline.models
-    photo = job.stage(s01_photo, s01_photo.read_photo, file, source=file)
-    person = job.stage(s02_person, s02_person.find_person, photo, nets.landmarks)
-    body = job.stage(s03_body, s03_body.fit_body, person, nets.body(None))
+    (job, photo, person, body), nets = runner.fitted(file), runner.pipeline.models
     coarse = job.stage(s04_coarse, s04_coarse.coarse_maps, person, body, nets)
     normals = job.stage(s05_parts, s05_parts.part_normals, person, body, coarse, nets)
     after, _, _ = without_shading(photo, person, normals, job.context)

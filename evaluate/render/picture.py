@@ -8,12 +8,13 @@ import numpy as np
 
 from neural.contract.frames import Camera
 from neural.geometry.raster import rasterize
+from neural.geometry.srgb import srgb
 
 from ..labels import on_canvas
 from ..metrics.maps import facing, turn_about_y
 from ..readers.mesh import Mesh
 from .camera import ShotConfig, place
-from .shade import Light, albedo, linear, shrink, srgb
+from .shade import Light, albedo, linear, shrink
 
 
 @dataclass(frozen=True)

@@ -66,12 +66,6 @@ def linear(srgb: np.ndarray) -> np.ndarray:
     return np.where(srgb <= 0.04045, srgb / 12.92, ((np.maximum(srgb, 0) + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-def srgb(value: np.ndarray) -> np.ndarray:
-    """Linear -> sRGB in [0, 1]."""
-    v = np.clip(value, 0, 1)
-    return np.where(v <= 0.0031308, v * 12.92, 1.055 * v ** (1 / 2.4) - 0.055).astype(np.float32)
-
-
 def shrink(image: np.ndarray, s: int) -> np.ndarray:
     """Box average over s x s pixels of (H, W, C) or (H, W)."""
     if s == 1:

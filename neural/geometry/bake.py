@@ -58,7 +58,7 @@ class Sight:
         A point passes when it is not behind the depth map by more than a pixel's worth of slope, and not within two
         pixels behind a nearer contour (where a photo mixes the colours of both).
         """
-        x, y = self._pixels(points)
+        x, y = self.pixels(points)
         slope = np.sqrt(np.maximum(1 - cosine ** 2, 0)) / np.maximum(cosine, 0.05)
         footprint = points[:, 2] / self.camera.fx
         slack = 0.0015 + 0.75 * footprint * (0.5 + slope)
@@ -66,10 +66,11 @@ class Sight:
 
     def face_at(self, points: np.ndarray) -> np.ndarray:
         """(N,) int32 face that is seen where the points project; -1 = none."""
-        x, y = self._pixels(points)
+        x, y = self.pixels(points)
         return self.face[y, x]
 
-    def _pixels(self, points):
+    def pixels(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Column and row of the pixel where each point projects; the nearest one for points outside the picture."""
         p = np.floor(self.camera.project(points)).astype(np.int64)
         return np.clip(p[:, 0], 0, self.camera.width - 1), np.clip(p[:, 1], 0, self.camera.height - 1)
 

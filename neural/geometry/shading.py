@@ -85,18 +85,3 @@ def _pairs(good: np.ndarray, basis: np.ndarray, value: np.ndarray, hue: np.ndarr
             both = good[a] & good[b]
             apart = np.abs(hue[b][both] - hue[a][both]).sum(-1)
             yield basis[b][both] - basis[a][both], value[b][both] - value[a][both], np.exp(-0.5 * (apart / HUE) ** 2) + 1e-6
-
-
-def linear(rgb: np.ndarray) -> np.ndarray:
-    """uint8 sRGB -> float32 linear in [0, 1]."""
-    return _LINEAR[rgb]
-
-
-def srgb(value: np.ndarray) -> np.ndarray:
-    """Linear, cut to [0, 1] -> sRGB in [0, 1]."""
-    v = np.clip(value, 0, 1)
-    return np.where(v <= 0.0031308, 12.92 * v, 1.055 * v ** (1 / 2.4) - 0.055)
-
-
-_STEP = np.arange(256) / 255
-_LINEAR = np.where(_STEP <= 0.04045, _STEP / 12.92, ((_STEP + 0.055) / 1.055) ** 2.4).astype(np.float32)

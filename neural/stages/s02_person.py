@@ -107,7 +107,7 @@ def find_person(photo: Photo, nets: LandmarkNets, context: Context, config: Pers
     left, right = (hands.find(nets, image, person.pose, side) for side in ("left", "right"))
     context.step(2, 5)
 
-    own_mask = _own_mask(context, photo, person.pose, config)
+    own_mask = _own_mask(context, photo, person.pose)
     size = context.sizes.canvas
     square = _square(photo, nets, image, person, own_mask, config)
     photo_from_crop = canvas.photo_from_canvas(square, size)
@@ -117,6 +117,10 @@ def find_person(photo: Photo, nets: LandmarkNets, context: Context, config: Pers
     context.step(3, 5)
     others = [f for i, f in enumerate(found) if i != chosen and people.touches(f.box, person.box)]
     mask, mask_method = _mask(photo, nets, image, person, others, [left, right], own_mask, square, crop, config)
+    if mask_method in ("own-mask", "alpha"):                        # our own matte has been looked through already (matte.tidy)
+        mask, holes = matte.without_holes(mask, person.pose.mask_on(crop_from_photo, (size, size)))
+        if holes > config.hole:
+            context.warn("mask.holes", "The mask has holes where the photo shows the person; they were filled.")
     mask = np.where(within, mask, 0).astype(np.float32)
     context.step(4, 5)
 
@@ -305,7 +309,7 @@ def _with_limbs(prior: np.ndarray, pose: Pose, found_hands: list[hands.Hand | No
     return np.where(sure > 0, np.maximum(prior, 0.97), prior).astype(np.float32)
 
 
-def _own_mask(context: Context, photo: Photo, pose: Pose, config: PersonConfig) -> np.ndarray | None:
+def _own_mask(context: Context, photo: Photo, pose: Pose) -> np.ndarray | None:
     """(H, W) float32 in [0, 1] from the person's own mask image: its alpha when it has one, else its brightness."""
     if context.options.mask is None:
         return None
@@ -325,14 +329,10 @@ def _own_mask(context: Context, photo: Photo, pose: Pose, config: PersonConfig) 
                               "Give a mask of the same size as the photo.")
         context.warn("mask.resized", "The mask had another size than the photo and was resized.")
         grey = cv2.resize(grey, (w, h), interpolation=cv2.INTER_LINEAR if grey.shape[0] < h else cv2.INTER_AREA)
-    sure = pose.mask_on(np.eye(3), (w, h))
-    whole = sure > 0.7
+    whole = pose.mask_on(np.eye(3), (w, h)) > 0.7
     if not whole.any() or float((grey[whole] > 0.5).mean()) < 0.3:
         raise PersonError("person.mask-mismatch", "The mask does not cover the person that was found.",
                           "Make the mask white where the person is and black elsewhere, or choose another person.")
-    grey, holes = matte.without_holes(grey, sure)
-    if holes > config.hole:
-        context.warn("mask.holes", "The mask has holes where the photo shows the person; they were filled.")
     return grey
 
 

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 
 from ..context import Context
-from ..geometry.shading import MOST, Shading, estimate, linear, srgb
+from ..geometry.shading import MOST, Shading, estimate
+from ..geometry.srgb import linear, srgb
+from ..nets.landmarks.roi import warp
 from .s01_photo import Photo
 from .s02_person import Person
 from .s05_parts import Normals
@@ -31,6 +33,7 @@ def without_shading(photo: Photo, person: Person, normals: Normals, context: Con
     if found is None:
         context.warn("texture.shading-unknown", "Too little of the person is bright enough to tell how the light falls, so its shading stays in the colours.")
         return photo, person, None
+    context.warn("texture.shading-estimated", "How the light fell was estimated and taken out of the colours; cast shadows and highlights stay.")
     log = _log_shading(found, facing, person.mask)
     return replace(photo, rgb=_divided_photo(photo.rgb, log, person.photo_from_crop)), replace(person, crop=_divided(person.crop, log)), found
 
@@ -48,7 +51,8 @@ def _unit(normals: np.ndarray) -> np.ndarray:
 def _log_shading(found: Shading, facing: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """(S, S) float32 log of the shading; beyond the normals the nearest one's, which falls to 0 away from the person."""
     known = (np.linalg.norm(facing, axis=-1) > 0.5) & (mask > 0.5)
-    log = np.where(known, np.log(found.of(facing)), 0).astype(np.float32)
+    log = np.zeros(mask.shape, np.float32)
+    log[known] = np.log(found.of(facing[known]))
     wide = max(mask.shape[0] / 100, 1.0)
     weight = cv2.GaussianBlur(known.astype(np.float32), (0, 0), wide)
     near = cv2.GaussianBlur(log, (0, 0), wide) / np.maximum(weight, 1e-3)
@@ -66,10 +70,8 @@ def _divided_photo(rgb: np.ndarray, log: np.ndarray, photo_from_crop: np.ndarray
     x0, y0 = np.maximum(np.floor(photo_from_crop[:2, 2]).astype(int), 0)
     x1, y1 = np.ceil(photo_from_crop[:2, :2] @ np.full(2, side) + photo_from_crop[:2, 2]).astype(int)
     x1, y1 = min(x1, rgb.shape[1]), min(y1, rgb.shape[0])
-    half = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    moved = np.array([[1.0, 0, x0], [0, 1, y0], [0, 0, 1]])
-    matrix = (np.linalg.inv(half) @ np.linalg.inv(photo_from_crop) @ moved @ half)[:2]
-    there = cv2.warpAffine(log, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_CONSTANT)
+    piece = np.array([[1.0, 0, x0], [0, 1, y0], [0, 0, 1]])
+    there = warp(log, np.linalg.inv(photo_from_crop) @ piece, (x1 - x0, y1 - y0))
     out = rgb.copy()
     for top in range(0, y1 - y0, 512):                             # strips: a photo of 100 megapixels is no reason to need gigabytes
         rows = slice(top, min(top + 512, y1 - y0))

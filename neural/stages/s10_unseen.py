@@ -133,12 +133,12 @@ def _feathered(flag: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def _beside_others(group: np.ndarray, sight: Sight, vertices: np.ndarray, faces: np.ndarray, reach: float) -> np.ndarray:
     """(V,) bool: within `reach` pixels of the vertex the camera sees another limb, such as a forearm before the trunk."""
     shown = np.where(sight.face >= 0, group[faces[np.maximum(sight.face, 0), 0]], -1)
-    wide = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(round(reach), 1) + 1,) * 2)
-    x, y = np.clip(np.floor(sight.camera.project(vertices)).astype(int), 0, np.array(shown.shape[::-1]) - 1).T
+    x, y = sight.pixels(vertices)
     out = np.zeros(len(group), bool)
     for own in np.unique(group):
         other = (shown >= 0) & ~_ALIKE[own][np.maximum(shown, 0)]
-        out |= (group == own) & (cv2.dilate(other.astype(np.uint8), wide)[y, x] > 0)
+        if other.any():
+            out |= (group == own) & (cv2.distanceTransform((~other).astype(np.uint8), cv2.DIST_L2, 5)[y, x] <= reach)
     return out
 
 

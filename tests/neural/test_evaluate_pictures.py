@@ -20,12 +20,13 @@ from evaluate.pictures import sheet
 from evaluate.readers.mesh import Material, Mesh, simple_mesh
 from evaluate.render.camera import ShotConfig, place
 from evaluate.render.picture import lit, novel_view, photograph, true_maps
-from evaluate.render.shade import Light, linear, srgb
+from evaluate.render.shade import Light, linear
 from evaluate.run import _plain
 from evaluate.table import markdown, mean_rows
 from evaluate.truth import MeasureConfig, prepare, upright
 from neural.contract.frames import Camera
 from neural.contract.joints import JOINT
+from neural.geometry.srgb import srgb
 
 SMALL = MeasureConfig(2500, 900, 20, 128, 96, 128, 0.03)
 

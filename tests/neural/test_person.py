@@ -5,6 +5,8 @@ Skipped where the landmark models are not set up (they are not committed).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -257,6 +259,18 @@ def test_holes_of_ones_own_mask_are_filled_and_gaps_stay(nets, seen, tmp_path):
     person, said = look(nets, photo, mask=str(tmp_path / "holes.png"))
     whole = canvas.cut(np.where(truth.visible == 1, 255, 0).astype(np.uint8), _square_of(person), person.mask.shape[0], False) / 255
     assert [w for w in said if w == "mask.holes"] and np.abs(person.mask - whole).mean() < 2e-3
+
+
+def test_holes_of_a_file_s_own_matte_are_filled_too(nets, seen):
+    truth = photo_truth("man_front")
+    photo, (usual, _) = read_photo(truth.path, Context()), seen("man_front")
+    alpha = np.where(truth.visible == 1, 255, 0).astype(np.uint8)
+    chest = apply_2d(usual.photo_from_crop, usual.landmarks[[LANDMARK["left_shoulder"], LANDMARK["right_hip"]]]).mean(0).astype(int)
+    cv2.circle(alpha, tuple(int(v) for v in chest), 14, 0, -1)
+    person, said = look(nets, replace(photo, alpha=alpha))
+    assert person.method.endswith("alpha") and "mask.holes" in said
+    at = usual.landmarks[[LANDMARK["left_shoulder"], LANDMARK["right_hip"]]].mean(0).astype(int)
+    assert (person.mask[at[1] - 3:at[1] + 4, at[0] - 3:at[0] + 4] == 1).all()
 
 
 def _square_of(person) -> tuple[int, int, int]:

@@ -142,18 +142,24 @@ def _look_up(table: np.ndarray, y: np.ndarray, x: np.ndarray, names: np.ndarray)
             + (table[r + 1, c, names] * (1 - u) + table[r + 1, c + 1, names] * u) * v)
 
 
+def _gaps(solid: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is not solid, in pieces: labels (h, w) int32; for each label whether solid surrounds it (0, the solid itself: no), and its lowest prior (the mean
+    would be spoiled by the blurred rim)."""
+    count, labels = cv2.connectedComponents((~solid).astype(np.uint8), connectivity=4)
+    lowest = np.full(count, np.inf)
+    np.minimum.at(lowest, labels.ravel(), prior.ravel())
+    enclosed = np.arange(count) > 0
+    enclosed[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = False
+    return labels, enclosed, lowest
+
+
 def tidy(soft: np.ndarray, prior: np.ndarray, seeds: np.ndarray, config: MatteConfig = MatteConfig()) -> np.ndarray:
     """soft, prior (n, n) float32, seeds (n, n) bool -> `soft` with holes that the prior does not know filled, and
     specks and pieces that do not belong to the seeds dropped."""
     solid = soft > 0.5
-    count, labels = cv2.connectedComponents((~solid).astype(np.uint8), connectivity=4)
-    area = np.bincount(labels.ravel(), minlength=count)
-    lowest = np.full(count, np.inf)
-    np.minimum.at(lowest, labels.ravel(), prior.ravel())      # the mean would be spoiled by the blurred rim
-    fill = (lowest > config.hole_prior) | (area < 0.02 * config.island * solid.size)
-    fill[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = False
-    fill[np.unique(labels[solid])] = False
-    filled = fill[labels]
+    labels, enclosed, lowest = _gaps(solid, prior)
+    area = np.bincount(labels.ravel(), minlength=len(enclosed))
+    filled = (enclosed & ((lowest > config.hole_prior) | (area < 0.02 * config.island * solid.size)))[labels]
     keep = component(solid | filled, seeds)
     count, labels, stats, _ = cv2.connectedComponentsWithStats((solid & ~keep).astype(np.uint8))
     large = stats[:, cv2.CC_STAT_AREA] >= 8 * config.island * solid.size     # a limb cut off by what is before it
@@ -166,14 +172,10 @@ def tidy(soft: np.ndarray, prior: np.ndarray, seeds: np.ndarray, config: MatteCo
 
 
 def without_holes(mask: np.ndarray, prior: np.ndarray, config: MatteConfig = MatteConfig()) -> tuple[np.ndarray, float]:
-    """mask, prior (H, W) float32 -> the mask with those holes filled in which the prior sees the person everywhere, and their part of its area. A gap between arm and
-    trunk stays: there the prior is unsure somewhere."""
-    count, labels = cv2.connectedComponents((mask <= 0.5).astype(np.uint8), connectivity=4)
-    lowest = np.full(count, np.inf)
-    np.minimum.at(lowest, labels.ravel(), prior.ravel())
-    fill = lowest > config.hole_prior
-    fill[0] = False                                                  # the person
-    fill[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = False
+    """mask, prior (H, W) float32 -> the mask with those holes filled in which the prior sees the person everywhere, and their part of its area.
+    A gap between arm and trunk stays: there the prior is unsure somewhere."""
+    labels, enclosed, lowest = _gaps(mask > 0.5, prior)
+    fill = enclosed & (lowest > config.hole_prior)
     if not fill.any():
         return mask, 0.0
     whole = cv2.dilate(fill[labels].astype(np.uint8), np.ones((3, 3), np.uint8))     # and the hole's soft rim
